@@ -1,0 +1,52 @@
+"""The ledger line of a call: the flat row that an exchange becomes once it is over.
+
+No field holds what was said: prompts, answers and keys never reach the journal or the ledger.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lockgate.core.exchange import Attempt, Note, Verdict
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One finished call. Fields are only ever added at the end: old journals must stay readable.
+
+    Attributes:
+        id: Request id, as told to the caller.
+        received_at: Nanoseconds since 1970 UTC.
+        seconds: From the call's arrival to the end of its answer.
+        first_output: Seconds to the first output of a stream; None otherwise.
+        outcome: One of `Outcome`.
+        status: HTTP status sent.
+        code: The error's code, empty if there was none.
+        ended: How a stream ended (see `Tally`); empty if there was none.
+        rung: The ladder's rung that gave the answer; empty if it was not needed.
+        target: What gave the answer; empty if nothing did.
+        confidence: Probability that the answer is right, if known.
+        cost: Pico-dollars, failed attempts included.
+    """
+
+    id: str
+    service: str
+    surface: str
+    release: str
+    key_id: str
+    tenant: str
+    received_at: int
+    seconds: float
+    first_output: float | None
+    outcome: str
+    status: int
+    code: str
+    ended: str
+    rung: str
+    target: str
+    confidence: float | None
+    cost: int
+    input_tokens: int
+    output_tokens: int
+    attempts: tuple[Attempt, ...]
+    verdicts: tuple[Verdict, ...]
+    trail: tuple[Note, ...]
