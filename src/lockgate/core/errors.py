@@ -21,7 +21,9 @@ LockgateError
     ├── BackendGone                 502   retryable; nobody is listening, or the line was cut
     ├── BackendBusy                 503   retryable; it said it has too much to do
     ├── BackendRejected             502   it does not accept what we sent
-    └── BackendBroken               502   it answered, but not in its protocol
+    ├── BackendBroken               502   it answered, but not in its protocol
+    ├── NotSure                     502   its answer's confidence is below the service's floor
+    └── ContractBroken              502   its answer does not have the form the service promises
 
 Anything else that escapes is a bug, answered with 500 and the request id.
 """
@@ -203,3 +205,16 @@ class BackendBroken(BackendError):
     """It answered, but not in its protocol."""
 
     code = "upstream_broken"
+
+
+class NotSure(BackendError):
+    """Its answer's confidence is below the service's floor."""
+
+    code = "low_confidence"
+    retryable = False
+
+
+class ContractBroken(BackendError):
+    """Its answer does not have the form the service promises."""
+
+    code = "contract_broken"

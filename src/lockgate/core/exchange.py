@@ -151,6 +151,11 @@ class Leases:
     def __init__(self) -> None:
         self._returns: list[Callable[[], object]] = []
 
+    @property
+    def held(self) -> bool:
+        """Whether the call holds anything, that is, whether it was admitted."""
+        return bool(self._returns)
+
     def hold(self, give_back: Callable[[], object]) -> None:
         """Run *give_back* when the call is over, whatever happens to it."""
         self._returns.append(give_back)
@@ -173,9 +178,10 @@ class Tally:
         ended: `complete`, `broken` (upstream), `refused` (guard) or `abandoned` (caller left);
             empty while it runs or if there was no stream.
         first_output: Monotonic seconds at which the first output was ready to be sent.
+        recorded: The call has its line in the journal.
     """
 
-    __slots__ = ("confidence", "cost", "ended", "first_output", "usage", "verdicts")
+    __slots__ = ("confidence", "cost", "ended", "first_output", "recorded", "usage", "verdicts")
 
     def __init__(self) -> None:
         self.ended = ""
@@ -184,6 +190,7 @@ class Tally:
         self.confidence: float | None = None
         self.first_output: float | None = None
         self.verdicts: tuple[Verdict, ...] = ()
+        self.recorded = False
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,8 +200,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         release: Digest of everything that changes answers; empty until routed.
         plan: Names of the targets that may answer, best first.
         attempts: Every try at a target so far, also those that failed.
+        unsure: The last answer that was not good enough, kept for protocols that must give numbers.
         failure: Why there is no answer yet; the ladder decides what becomes of it.
-        cost: Pico-dollars spent so far, failed attempts included.
     """
 
     call: Call
@@ -202,6 +209,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     plan: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     answer: Answer | None = None
+    unsure: Answer | None = None
     outcome: Outcome | None = None
     rung: str = ""
     failure: LockgateError | None = None

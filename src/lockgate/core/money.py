@@ -42,4 +42,5 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, *, input_tokens: int, output_tokens: int, seconds: float) -> int:
         """Price one attempt, in pico-dollars."""
         busy = self.hour * round(seconds * 1_000_000) // 3_600_000_000 if self.hour else 0
-        return self.call + input_tokens * self.input_token + output_tokens * self.output_token + busy
+        tokens = input_tokens * self.input_token + output_tokens * self.output_token
+        return self.call + tokens + busy

@@ -62,7 +62,7 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tensors(msgspec.Struct, frozen=True, kw_only=True):
-    """An Open Inference request: tensors in, and the names of the outputs asked for (all if none)."""
+    """An Open Inference request: tensors in, and names of the outputs wanted (all if none)."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...] = ()

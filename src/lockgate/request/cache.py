@@ -1,0 +1,149 @@
+"""Exact answers again to exact questions, within one tenant and one release.
+
+Place   recall: after screen, so that the key is what would be sent; remember: last on the way back
+Reads   exchange.call (tenant, every parameter of the request), the release
+Writes  recall: exchange.answer, exchange.outcome; remember: the cache
+Leaves  streams, and every answer that did not come from a target at first hand
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from lockgate.core.clock import Clock
+from lockgate.core.exchange import Answer, Call, Exchange, Outcome
+from lockgate.core.payload import Chat, ChatReply, Request, Rows, RowsReply
+
+RECALL: Final = "recall"
+REMEMBER: Final = "remember"
+
+MAX_BYTES: Final = 64_000_000
+"""Weight of all answers one service keeps in one worker."""
+
+_length = struct.Struct("<I").pack
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def key_of(call: Call, release: str) -> bytes | None:
+    """Give the cache key of *call*, or None if it must not be cached.
+
+    Every part goes in with its length before it, so no two different calls share a key by
+    concatenation. The model's name stands for the release and is left out.
+    """
+    request = call.request
+    if isinstance(request, Chat):
+        if request.stream:
+            return None
+        parts = [
+            part
+            for name in sorted(request.fields)
+            if name != "model"
+            for part in (name.encode(), bytes(request.fields[name]))
+        ]
+    elif isinstance(request, Rows):
+        parts = [_encode(request.input)]
+    else:
+        parts = [_encode(request)]
+    hashed = blake2b(digest_size=24)
+    for part in (call.caller.tenant.encode(), release.encode(), call.surface.encode(), *parts):
+        hashed.update(_length(len(part)))
+        hashed.update(part)
+    return hashed.digest()
+
+
+class Answers:
+    """Answers by key, the least recently used thrown out first; bounded in number and in bytes."""
+
+    __slots__ = ("_clock", "_kept", "_limit", "_weight")
+
+    def __init__(self, limit: int, clock: Clock) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._kept: OrderedDict[bytes, tuple[float, int, Answer]] = OrderedDict()
+        self._weight = 0
+
+    def get(self, key: bytes, up_to: float) -> Answer | None:
+        """Give the answer kept under *key* if it is at most *up_to* seconds old, free of charge."""
+        kept = self._kept.get(key)
+        if kept is None or self._clock.monotonic() - kept[0] > up_to:
+            return None
+        self._kept.move_to_end(key)
+        return kept[2]
+
+    def put(self, key: bytes, answer: Answer) -> None:
+        """Keep *answer*; one too heavy to be kept is not."""
+        weight = _weight(answer)
+        if weight > MAX_BYTES // 16:
+            return
+        replaced = self._kept.pop(key, None)
+        self._weight += weight - (0 if replaced is None else replaced[1])
+        self._kept[key] = (self._clock.monotonic(), weight, answer)
+        while len(self._kept) > self._limit or self._weight > MAX_BYTES:
+            _, (_, lost, _) = self._kept.popitem(last=False)
+            self._weight -= lost
+
+
+def _weight(answer: Answer) -> int:
+    reply = answer.reply
+    if isinstance(reply, ChatReply):
+        return 500 + len(reply.text) + sum(len(bytes(raw)) for raw in reply.fields.values())
+    return 500 + len(msgspec.json.encode(reply)) if isinstance(reply, RowsReply) else 1 << 40
+
+
+class Recall:
+    """Answer from the cache while the answer is fresh."""
+
+    name = RECALL
+
+    def __init__(self, answers: Answers | None, fresh: float, release: str) -> None:
+        self._answers = answers
+        self._fresh = fresh
+        self._release = release
+
+    async def __call__(self, exchange: Exchange) -> Exchange:
+        """Look the question up."""
+        if self._answers is None:
+            return exchange
+        key = key_of(exchange.call, self._release)
+        found = None if key is None else self._answers.get(key, self._fresh)
+        if found is None:
+            return exchange
+        return msgspec.structs.replace(
+            exchange,
+            answer=found,
+            outcome=Outcome.CACHED,
+            release=self._release,
+            failure=None,
+        )
+
+
+class Remember:
+    """Keep answers that a target gave at first hand."""
+
+    name = REMEMBER
+
+    def __init__(self, answers: Answers | None, release: str) -> None:
+        self._answers = answers
+        self._release = release
+
+    async def __call__(self, exchange: Exchange) -> Exchange:
+        """Keep the answer if it may be given again."""
+        if self._answers is None or exchange.outcome is not Outcome.ANSWERED:
+            return exchange
+        key = key_of(exchange.call, self._release)
+        if key is not None and _cacheable(exchange.call.request, exchange.answer):
+            assert exchange.answer is not None
+            kept = msgspec.structs.replace(exchange.answer, cost=0)
+            self._answers.put(key, kept)
+        return exchange
+
+
+def _cacheable(request: Request, answer: Answer | None) -> bool:
+    if answer is None or not isinstance(answer.reply, ChatReply | RowsReply):
+        return False
+    return not (isinstance(answer.reply, ChatReply) and answer.reply.finish_reason != "stop")

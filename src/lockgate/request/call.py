@@ -1,0 +1,249 @@
+"""Make one attempt at one target.
+
+Place   inside cascade and degrade
+Reads   exchange.call, exchange.outcome of nothing: an attempt stands on its own
+Writes  one entry of exchange.attempts; exchange.answer if it was good enough; exchange.failure
+        (and exchange.unsure) if not
+Leaves  the choice of the next target to its caller
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+
+from lockgate.core.clock import Clock
+from lockgate.core.errors import BackendError, BackendTimeout, ContractBroken, NotSure
+from lockgate.core.exchange import Answer, Attempt, Evidenced, Exchange, Signal, Tally
+from lockgate.core.money import Price
+from lockgate.core.payload import ChatChunk, ChatReply, ChatStream, Json, RowsReply, Usage
+from lockgate.core.ports import Ask, Backend, Contract
+from lockgate.request.judge import Bar
+
+NAME: Final = "call"
+
+RESERVE_S: Final = 0.05
+"""Kept back from every attempt, so that the ladder's own rungs still fit before the deadline."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Under which terms a service asks its models; the same for all its targets.
+
+    Attributes:
+        bar: The judge and what it demands.
+        contract: The form an answer must have.
+    """
+
+    instructions: str = ""
+    output_schema: msgspec.Raw | None = None
+    contract: Contract | None = None
+    signal: Signal = Signal.NONE
+    bar: Bar
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as a service sees it: who answers, at which price, and how long one attempt may take.
+
+    Attributes:
+        first_token: Seconds until output must have begun.
+        total: Seconds until it must be complete.
+    """
+
+    name: str
+    backend: Backend
+    price: Price
+    first_token: float
+    total: float
+
+
+class Caller:
+    """Asks targets on behalf of one service."""
+
+    __slots__ = ("_clock", "_targets", "_terms")
+
+    def __init__(self, targets: dict[str, Target], terms: Terms, clock: Clock) -> None:
+        self._targets = targets
+        self._terms = terms
+        self._clock = clock
+
+    async def attempt(
+        self, exchange: Exchange, name: str, *, unjudged_passes: bool = False
+    ) -> Exchange:
+        """Ask the target called *name* once, and judge what it says."""
+        target, began = self._targets[name], self._clock.monotonic()
+        answer: Answer | None = None
+        try:
+            answer = await self._ask(exchange, target, began)
+            answer = self._priced(answer, target, self._clock.monotonic() - began)
+            if isinstance(answer.reply, ChatStream):
+                answer = self._metered(answer, exchange.tally, target, began)
+            else:
+                answer = self._terms.bar.judged(answer)
+                self._hold_to_contract(answer)
+                self._terms.bar.require(answer, unjudged_passes=unjudged_passes)
+        except BackendError as error:
+            return self._failed(exchange, name, began, answer, error)
+        return msgspec.structs.replace(
+            exchange,
+            answer=answer,
+            failure=None,
+            attempts=(*exchange.attempts, self._line(name, "accepted", began, answer)),
+        )
+
+    async def _ask(self, exchange: Exchange, target: Target, began: float) -> Answer:
+        call = exchange.call
+        latest = min(call.deadline - RESERVE_S, began + target.total)
+        ask = Ask(
+            call_id=call.id,
+            request=call.request,
+            instructions=self._terms.instructions,
+            output_schema=self._terms.output_schema,
+            signal=self._terms.signal,
+            deadline=latest,
+            first_output=min(latest, began + target.first_token),
+        )
+        if latest <= began:
+            raise BackendTimeout("no time left for another attempt", target=target.name)
+        try:
+            async with asyncio.timeout_at(latest):
+                return await target.backend.answer(ask)
+        except TimeoutError as error:
+            raise BackendTimeout(
+                f"no answer within {latest - began:.3f} s", target=target.name
+            ) from error
+
+    def _priced(self, answer: Answer, target: Target, seconds: float) -> Answer:
+        if isinstance(answer.reply, ChatStream):
+            return answer
+        cost = target.price.of(
+            input_tokens=answer.usage.input_tokens,
+            output_tokens=answer.usage.output_tokens,
+            seconds=seconds,
+        )
+        return msgspec.structs.replace(answer, cost=cost)
+
+    def _hold_to_contract(self, answer: Answer) -> None:
+        if self._terms.contract is None:
+            return
+        found = self._terms.contract.findings(_content(answer))
+        if found:
+            raise ContractBroken("; ".join(found), target=answer.target)
+
+    def _failed(
+        self,
+        exchange: Exchange,
+        name: str,
+        began: float,
+        answer: Answer | None,
+        error: BackendError,
+    ) -> Exchange:
+        line = self._line(name, error.code, began, answer)
+        if answer is None:  # the model may have worked all that time: a price per hour counts it
+            spent = self._targets[name].price.of(
+                input_tokens=0, output_tokens=0, seconds=line.seconds
+            )
+            line = msgspec.structs.replace(line, cost=spent)
+        unsure = answer if isinstance(error, NotSure) else exchange.unsure
+        after = msgspec.structs.replace(
+            exchange,
+            answer=None,
+            unsure=unsure,
+            failure=error,
+            attempts=(*exchange.attempts, line),
+        )
+        return after.noted(NAME, error.code, f"{name}: {error.message}")
+
+    def _line(self, name: str, result: str, began: float, answer: Answer | None) -> Attempt:
+        seconds = self._clock.monotonic() - began
+        if answer is None:
+            return Attempt(target=name, result=result, seconds=seconds)
+        return Attempt(
+            target=name,
+            result=result,
+            seconds=seconds,
+            cost=answer.cost,
+            usage=answer.usage,
+            confidence=answer.confidence,
+        )
+
+    def _metered(self, answer: Answer, tally: Tally, target: Target, began: float) -> Answer:
+        assert isinstance(answer.reply, ChatStream)
+        meter = _Meter(answer, tally, target, began, self._terms.bar, self._clock)
+        return msgspec.structs.replace(answer, reply=ChatStream(meter.run(answer.reply)))
+
+
+class _Meter:
+    """Counts a stream as it passes, and settles what it cost when it ends, however it ends."""
+
+    __slots__ = ("_answer", "_bar", "_began", "_chunks", "_clock", "_logprobs", "_tally", "_target")
+
+    def __init__(
+        self,
+        answer: Answer,
+        tally: Tally,
+        target: Target,
+        began: float,
+        bar: Bar,
+        clock: Clock,
+    ) -> None:
+        self._answer, self._tally, self._target = answer, tally, target
+        self._began, self._bar, self._clock = began, bar, clock
+        self._logprobs: list[float] = []
+        self._chunks = 0
+
+    async def run(self, stream: ChatStream) -> AsyncIterator[ChatChunk]:
+        """Pass the chunks on; `tally.ended` says afterwards how it ended."""
+        self._tally.ended = "abandoned"
+        self._tally.first_output = self._clock.monotonic()
+        try:
+            async for chunk in stream.chunks:
+                self._count(chunk)
+                yield chunk
+            self._tally.ended = "complete"
+        except BackendError:
+            self._tally.ended = "broken"
+            raise
+        finally:
+            self._settle()
+            await _aclose(stream.chunks)
+
+    def _count(self, chunk: ChatChunk) -> None:
+        self._chunks += bool(chunk.text or chunk.tool_calls)
+        self._logprobs.extend(chunk.logprobs)
+        if chunk.usage is not None:
+            self._tally.usage = chunk.usage
+
+    def _settle(self) -> None:
+        tally = self._tally
+        if tally.usage == Usage():  # cut before the model said: one chunk is about one token
+            tally.usage = Usage(output_tokens=self._chunks)
+        tally.cost = self._target.price.of(
+            input_tokens=tally.usage.input_tokens,
+            output_tokens=tally.usage.output_tokens,
+            seconds=self._clock.monotonic() - self._began,
+        )
+        seen = Evidenced(logprobs=tuple(self._logprobs))
+        judged = self._bar.judged(msgspec.structs.replace(self._answer, raw=seen))
+        tally.confidence = judged.confidence
+
+
+async def _aclose(chunks: AsyncIterator[ChatChunk]) -> None:
+    close = getattr(chunks, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _content(answer: Answer) -> Json:
+    """Give the part of an answer that its contract is about."""
+    reply = answer.reply
+    if isinstance(reply, RowsReply):
+        return reply.output
+    if not isinstance(reply, ChatReply):
+        return None
+    try:
+        return msgspec.json.decode(reply.text)
+    except msgspec.DecodeError as error:
+        raise ContractBroken("the answer is not JSON", target=answer.target) from error

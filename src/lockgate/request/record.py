@@ -1,0 +1,96 @@
+"""Write the one line that a call leaves behind.
+
+Place   last, whatever happened; before the last byte of the answer is sent
+Reads   the whole exchange
+Writes  one journal line, and the metrics
+Leaves  the answer alone; never waits, so no cancellation can come between
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from lockgate.core.clock import Clock
+from lockgate.core.entry import Entry
+from lockgate.core.exchange import Answer, Exchange, Outcome
+from lockgate.core.payload import Usage
+from lockgate.core.ports import Recorder
+
+NAME: Final = "record"
+
+
+class Record:
+    """Turn an exchange into its ledger line and hand it to every recorder."""
+
+    name = NAME
+
+    def __init__(self, recorders: Sequence[Recorder], clock: Clock) -> None:
+        self._recorders = tuple(recorders)
+        self._clock = clock
+
+    def __call__(self, exchange: Exchange, status: int) -> None:
+        """Record *exchange* once; a second time is a bug.
+
+        Raises:
+            StoreError: The first recorder, the journal, could not keep it.
+        """
+        assert not exchange.tally.recorded
+        entry = entry_of(exchange, status, self._clock.monotonic())
+        for recorder in self._recorders:
+            recorder.record(entry)
+        exchange.tally.recorded = True
+
+
+def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
+    """Flatten *exchange* into its ledger line, as of *now* (monotonic seconds)."""
+    call, tally, answer = exchange.call, exchange.tally, exchange.answer
+    usage = _usage(exchange)
+    first = tally.first_output
+    return Entry(
+        id=call.id,
+        service=call.service,
+        surface=call.surface,
+        release=exchange.release,
+        key_id=call.caller.key_id,
+        tenant=call.caller.tenant,
+        received_at=call.received_at,
+        seconds=now - call.received,
+        first_output=None if first is None else first - call.received,
+        outcome=_outcome(exchange),
+        status=status,
+        code="" if exchange.failure is None or answer is not None else exchange.failure.code,
+        ended=tally.ended,
+        rung=exchange.rung,
+        target="" if answer is None else answer.target,
+        confidence=_confidence(exchange, answer),
+        cost=exchange.cost,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        attempts=exchange.attempts,
+        verdicts=exchange.verdicts + tally.verdicts,
+        trail=exchange.trail,
+    )
+
+
+def _outcome(exchange: Exchange) -> Outcome:
+    if exchange.tally.ended in ("broken", "abandoned"):
+        return Outcome.FAILED
+    if exchange.tally.ended == "refused":
+        return Outcome.REFUSED
+    return exchange.outcome or Outcome.FAILED
+
+
+def _confidence(exchange: Exchange, answer: Answer | None) -> float | None:
+    if exchange.tally.confidence is not None:
+        return exchange.tally.confidence
+    return None if answer is None else answer.confidence
+
+
+def _usage(exchange: Exchange) -> Usage:
+    spent = [attempt.usage for attempt in exchange.attempts]
+    spent.append(exchange.tally.usage)
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in spent),
+        output_tokens=sum(usage.output_tokens for usage in spent),
+    )
