@@ -37,7 +37,7 @@ class Surface(StrEnum):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls: the public id of the key, whose it is, and which services it may use (all if empty)."""
+    """Who calls: the key's public id, whose it is, and the services it may use (all if empty)."""
 
     key_id: str
     tenant: str

@@ -127,6 +127,12 @@ class ChatStream:
     def __init__(self, chunks: AsyncIterator[ChatChunk]) -> None:
         self.chunks = chunks
 
+    async def aclose(self) -> None:
+        """Stop the stream, also one that nobody has read from yet."""
+        close = getattr(self.chunks, "aclose", None)
+        if close is not None:
+            await close()
+
 
 class RowsReply(msgspec.Struct, frozen=True, kw_only=True):
     """A plain JSON answer."""

@@ -17,7 +17,7 @@ import msgspec
 
 from lockgate.core.clock import Clock
 from lockgate.core.exchange import Answer, Call, Exchange, Outcome
-from lockgate.core.payload import Chat, ChatReply, Request, Rows, RowsReply
+from lockgate.core.payload import Chat, ChatReply, Rows, RowsReply
 
 RECALL: Final = "recall"
 REMEMBER: Final = "remember"
@@ -136,14 +136,14 @@ class Remember:
         if self._answers is None or exchange.outcome is not Outcome.ANSWERED:
             return exchange
         key = key_of(exchange.call, self._release)
-        if key is not None and _cacheable(exchange.call.request, exchange.answer):
+        if key is not None and _cacheable(exchange.answer):
             assert exchange.answer is not None
             kept = msgspec.structs.replace(exchange.answer, cost=0)
             self._answers.put(key, kept)
         return exchange
 
 
-def _cacheable(request: Request, answer: Answer | None) -> bool:
+def _cacheable(answer: Answer | None) -> bool:
     if answer is None or not isinstance(answer.reply, ChatReply | RowsReply):
         return False
     return not (isinstance(answer.reply, ChatReply) and answer.reply.finish_reason != "stop")

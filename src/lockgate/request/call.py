@@ -10,7 +10,6 @@ Leaves  the choice of the next target to its caller
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
@@ -171,69 +170,73 @@ class Caller:
 
     def _metered(self, answer: Answer, tally: Tally, target: Target, began: float) -> Answer:
         assert isinstance(answer.reply, ChatStream)
-        meter = _Meter(answer, tally, target, began, self._terms.bar, self._clock)
-        return msgspec.structs.replace(answer, reply=ChatStream(meter.run(answer.reply)))
+        terms = _Settlement(target, began, self._terms.bar, self._clock)
+        meter = Meter(answer.reply, answer, tally, terms)
+        return msgspec.structs.replace(answer, reply=ChatStream(meter))
 
 
-class _Meter:
+class _Settlement(msgspec.Struct, frozen=True):
+    """What a stream's price and confidence are worked out from."""
+
+    target: Target
+    began: float
+    bar: Bar
+    clock: Clock
+
+
+class Meter:
     """Counts a stream as it passes, and settles what it cost when it ends, however it ends."""
 
-    __slots__ = ("_answer", "_bar", "_began", "_chunks", "_clock", "_logprobs", "_tally", "_target")
+    __slots__ = ("_answer", "_chunks", "_logprobs", "_stream", "_tally", "_terms")
 
     def __init__(
-        self,
-        answer: Answer,
-        tally: Tally,
-        target: Target,
-        began: float,
-        bar: Bar,
-        clock: Clock,
+        self, stream: ChatStream, answer: Answer, tally: Tally, terms: _Settlement
     ) -> None:
-        self._answer, self._tally, self._target = answer, tally, target
-        self._began, self._bar, self._clock = began, bar, clock
+        self._stream, self._answer = stream, answer
+        self._tally, self._terms = tally, terms
         self._logprobs: list[float] = []
         self._chunks = 0
+        tally.first_output = terms.clock.monotonic()
 
-    async def run(self, stream: ChatStream) -> AsyncIterator[ChatChunk]:
-        """Pass the chunks on; `tally.ended` says afterwards how it ended."""
-        self._tally.ended = "abandoned"
-        self._tally.first_output = self._clock.monotonic()
+    def __aiter__(self) -> Meter:
+        return self
+
+    async def __anext__(self) -> ChatChunk:
+        """Pass the next chunk on; `tally.ended` says afterwards how the stream ended."""
         try:
-            async for chunk in stream.chunks:
-                self._count(chunk)
-                yield chunk
-            self._tally.ended = "complete"
-        except BackendError:
-            self._tally.ended = "broken"
+            chunk = await anext(self._stream.chunks)
+        except StopAsyncIteration:
+            self._settle("complete")
             raise
-        finally:
-            self._settle()
-            await _aclose(stream.chunks)
-
-    def _count(self, chunk: ChatChunk) -> None:
+        except BackendError:
+            self._settle("broken")
+            raise
         self._chunks += bool(chunk.text or chunk.tool_calls)
         self._logprobs.extend(chunk.logprobs)
         if chunk.usage is not None:
             self._tally.usage = chunk.usage
+        return chunk
 
-    def _settle(self) -> None:
+    async def aclose(self) -> None:
+        """Abort the upstream; what it gave until now is paid for."""
+        self._settle("abandoned")
+        await self._stream.aclose()
+
+    def _settle(self, ended: str) -> None:
         tally = self._tally
+        if tally.ended:
+            return
+        tally.ended = ended
         if tally.usage == Usage():  # cut before the model said: one chunk is about one token
             tally.usage = Usage(output_tokens=self._chunks)
-        tally.cost = self._target.price.of(
+        tally.cost = self._terms.target.price.of(
             input_tokens=tally.usage.input_tokens,
             output_tokens=tally.usage.output_tokens,
-            seconds=self._clock.monotonic() - self._began,
+            seconds=self._terms.clock.monotonic() - self._terms.began,
         )
         seen = Evidenced(logprobs=tuple(self._logprobs))
-        judged = self._bar.judged(msgspec.structs.replace(self._answer, raw=seen))
+        judged = self._terms.bar.judged(msgspec.structs.replace(self._answer, raw=seen))
         tally.confidence = judged.confidence
-
-
-async def _aclose(chunks: AsyncIterator[ChatChunk]) -> None:
-    close = getattr(chunks, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def _content(answer: Answer) -> Json:

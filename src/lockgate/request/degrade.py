@@ -158,4 +158,3 @@ class UncertainRung:
         else:
             reply = RowsReply(output=self._says)
         return Answer(reply=reply, target="lockgate", confidence=confidence)
-
