@@ -1,0 +1,1 @@
+"""Fakes, builders and conformance suites, for people who write their own parts."""
