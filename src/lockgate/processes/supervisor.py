@@ -1,0 +1,238 @@
+"""The supervisor: starts the processes of a server, keeps them running, and ends them in order.
+
+    starting ──all workers accept──▶ serving ──SIGTERM, SIGINT──▶ draining ──▶ ended (0)
+        └──a worker that never can──▶ ended (1)        (again: at once)
+
+Each child has one task that starts it, and starts it again. Nothing here asks the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lockgate.processes.backoff import Backoff
+from lockgate.processes.child import (
+    READY,
+    Child,
+    Role,
+    Spec,
+    cause_of_death,
+    last_words,
+    start,
+)
+
+GIVE_UP = 5
+"""Deaths in a row after which a child that never was ready is taken not to be able to."""
+FIRST_CHANCE_SECONDS = 30.0
+"""How long the greeting waits for runners that are still loading their models."""
+_MARGIN_SECONDS = 3.0  # after the workers' own grace, for the records of calls they cut short
+_RUNNER_SECONDS = 5.0
+_STEWARD_SECONDS = 15.0  # its last ingest
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Whom the supervisor tells.
+
+    Attributes:
+        say: Takes one line for the operator.
+        changed: Takes the process ids by name, whenever one changes.
+        serving: Called once, when all workers accept.
+        draining: Called once, before the workers are told to drain.
+    """
+
+    say: Callable[[str], None]
+    changed: Callable[[dict[str, int]], None]
+    serving: Callable[[], None]
+    draining: Callable[[], None]
+
+
+class Post:
+    """One place among the children, whoever fills it at the moment.
+
+    Attributes:
+        deaths: In a row.
+        tried: Has been ready, or has died, at least once.
+        able: Has been ready at least once.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.child: Child | None = None
+        self.deaths = 0
+        self.tried = asyncio.Event()
+        self.able = asyncio.Event()
+
+    @property
+    def hopeless(self) -> bool:
+        """It has died again and again without ever having been ready."""
+        return self.deaths >= GIVE_UP and not self.able.is_set()
+
+
+class Supervisor:
+    """Runs a fixed set of children until it is told to stop."""
+
+    def __init__(
+        self,
+        specs: Sequence[Spec],
+        environ: Mapping[str, str],
+        reports: Reports,
+        backoff: Backoff,
+        grace: float,
+    ) -> None:
+        self._posts = [Post(spec) for spec in specs]
+        self._environ = environ
+        self._tell = reports
+        self._backoff = backoff
+        self._grace = grace
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._failed = False
+
+    async def run(self) -> int:
+        """Run the children; give the exit code once all have ended."""
+        self._heed_signals()
+        async with asyncio.TaskGroup() as tasks:
+            for post in self._posts:
+                tasks.create_task(self._keep(post), name=f"keeper of {post.spec.name}")
+            greeting = tasks.create_task(self._greet(), name="greeting")
+            await self._stop.wait()
+            greeting.cancel()
+            self._tell.draining()
+            await self._end_in_order()
+        return 1 if self._failed else 0
+
+    def stop(self) -> None:
+        """Drain; asked twice, end at once."""
+        if self._stop.is_set():
+            self._tell.say("asked again: ending at once")
+            self._hurry.set()
+        self._stop.set()
+
+    def _heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
+                loop.add_signal_handler(number, self.stop)
+
+    async def _greet(self) -> None:
+        """Say that calls are answered; before that every runner has its first chance."""
+        for post in self._of(Role.WORKER):
+            await post.able.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_CHANCE_SECONDS):
+                for post in self._of(Role.RUNNER):
+                    await post.tried.wait()
+        self._tell.serving()
+
+    def _of(self, role: Role) -> list[Post]:
+        return [post for post in self._posts if post.spec.role is role]
+
+    # Keeping them running
+
+    async def _keep(self, post: Post) -> None:
+        while not self._stop.is_set():
+            lived, death = await self._live(post)
+            if self._stop.is_set():
+                return
+            post.deaths = self._backoff.deaths(post.deaths, lived)
+            post.tried.set()
+            delay = self._backoff.delay(post.deaths)
+            self._mourn(post, death, delay)
+            await _pause(self._stop, delay)
+
+    async def _live(self, post: Post) -> tuple[float, str]:
+        """See one child through its life: how many seconds it lasted, and how it ended."""
+        try:
+            child, ear = await start(post.spec, self._environ, self._ear(post))
+        except OSError as error:
+            return 0.0, f"could not be started ({error.strerror})"
+        post.child = child
+        self._changed()
+        if self._stop.is_set():  # it came to life in the middle of the end
+            child.signal(signal.SIGKILL)
+        code = await child.ended()
+        lived = child.lived
+        await last_words(ear)
+        post.child = None
+        self._changed()
+        return lived, cause_of_death(code)
+
+    def _ear(self, post: Post) -> Callable[[Child, str], None]:
+        def hear(child: Child, line: str) -> None:
+            if line != READY:
+                self._repeat(post, line)
+            elif not child.ready:
+                child.ready = True
+                self._welcome(post, child)
+
+        return hear
+
+    def _repeat(self, post: Post, line: str) -> None:
+        if not post.hopeless:
+            self._tell.say(f"{post.spec.name}: {line}")
+
+    def _welcome(self, post: Post, child: Child) -> None:
+        if post.spec.role is Role.RUNNER or post.deaths:
+            self._tell.say(f"{post.spec.name} is ready (process {child.pid}, {child.lived:.1f} s)")
+        post.able.set()
+        post.tried.set()
+
+    def _mourn(self, post: Post, death: str, delay: float) -> None:
+        name = post.spec.name
+        if not post.hopeless or post.spec.role is Role.STEWARD:
+            when = f"in {delay:.1f} s" if delay else "now"
+            self._tell.say(f"{name} {death}; restarting {when} ({ordinal(post.deaths)} time)")
+        elif post.spec.role is Role.WORKER:
+            self._tell.say(f"{name} {death} {GIVE_UP} times and never accepted a call: giving up")
+            self._failed = True
+            self._stop.set()
+        elif post.deaths == GIVE_UP:
+            self._tell.say(
+                f"{name} {death} {GIVE_UP} times and never was ready: services do without it; "
+                f"it is tried again, in silence, every {self._backoff.cap:g} s at most"
+            )
+
+    def _changed(self) -> None:
+        self._tell.changed(
+            {post.spec.name: post.child.pid for post in self._posts if post.child is not None}
+        )
+
+    # Ending them
+
+    async def _end_in_order(self) -> None:
+        """End the workers while everything they need still runs, then the rest."""
+        await self._end(Role.WORKER, self._grace + _MARGIN_SECONDS)
+        await asyncio.gather(
+            self._end(Role.RUNNER, _RUNNER_SECONDS), self._end(Role.STEWARD, _STEWARD_SECONDS)
+        )
+
+    async def _end(self, role: Role, limit: float) -> None:
+        """Ask every child of *role* to end; kill those that have not after *limit* seconds."""
+        children = [post.child for post in self._of(role) if post.child is not None]
+        for child in children:
+            child.hang_up()
+        ends = asyncio.gather(*(child.ended() for child in children))
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({ends, hurry}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not ends.done():
+            for child in children:
+                child.signal(signal.SIGKILL)
+        await ends
+
+
+async def _pause(until: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(until.wait(), seconds)
+
+
+def ordinal(count: int) -> str:
+    """Write 1st, 2nd, 3rd, and so on."""
+    if count % 100 in {11, 12, 13}:
+        return f"{count}th"
+    return f"{count}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(count % 10, 'th') }"
