@@ -26,6 +26,7 @@ __all__ = ["MAX_BODY", "Origin", "Response", "Streamed", "Wire"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a response that is not streamed."""
+_SECRET_CHARS = 8  # a shorter word of a header is no secret worth the name
 _CLOSED = "the connections to {} have been closed"
 
 
@@ -54,7 +55,9 @@ class Wire:
         max_body: int = MAX_BODY,
     ) -> None:
         self.origin = origin
-        self._headers = _CONSTANT + header_block(headers)
+        self._headers = header_block(headers)
+        words = (word for value in headers.values() for word in value.split())
+        self._secrets = tuple(word for word in words if len(word) >= _SECRET_CHARS)
         self._limit = limit
         self._connect_timeout = connect_timeout
         self._tls = (tls or ssl.create_default_context()) if origin.scheme == "https" else None
@@ -83,13 +86,19 @@ class Wire:
             BackendTimeout: It took too long.
             BackendBroken: It is not HTTP/1.1, or too large.
         """
-        return await self._whole(self._request(b"POST", path, body), deadline, first_byte)
+        request = self._request(b"POST", path, body)
+        response = await self._ask(request, deadline, first_byte, stream=False)
+        assert isinstance(response, Response)
+        return response
 
     async def get(
         self, path: bytes, *, deadline: float, first_byte: float | None = None
     ) -> Response:
         """Ask for *path* and wait for the whole response; see `post`."""
-        return await self._whole(self._request(b"GET", path, b""), deadline, first_byte)
+        request = self._request(b"GET", path, b"")
+        response = await self._ask(request, deadline, first_byte, stream=False)
+        assert isinstance(response, Response)
+        return response
 
     async def stream(
         self, path: bytes, body: bytes, *, deadline: float, first_byte: float | None = None
@@ -100,11 +109,9 @@ class Wire:
         `post`; the deadline holds until the last byte.
         """
         request = self._request(b"POST", path, body)
-        try:
-            return await _streamed(await self._take(deadline), request, deadline, first_byte)
-        except Stale:
-            line = await self._take_fresh(deadline)
-            return await _streamed(line, request, deadline, first_byte)
+        response = await self._ask(request, deadline, first_byte, stream=True)
+        assert isinstance(response, Streamed)
+        return response
 
     async def reachable(self, deadline: float) -> bool:
         """Say whether a connection stands or can be made; sends nothing."""
@@ -115,6 +122,12 @@ class Wire:
         except BackendError:
             return False
         return True
+
+    def scrub(self, text: str) -> str:
+        """Blank out this wire's own secrets in *text*, e.g. in words that an upstream sent back."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     async def close(self) -> None:
         """Cut all connections; requests in flight and waiting ones fail with `BackendGone`."""
@@ -155,12 +168,15 @@ class Wire:
             head = self._heads[key] = request_head(self.origin, method, path, self._headers)
         return b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
-    async def _whole(self, request: bytes, deadline: float, first_byte: float | None) -> Response:
+    async def _ask(
+        self, request: bytes, deadline: float, first_byte: float | None, *, stream: bool
+    ) -> Response | Streamed:
+        line = await self._take(deadline)
         try:
-            return await _whole(await self._take(deadline), request, deadline, first_byte)
+            return await _sent(line, line.ask(request, deadline, first_byte, stream=stream))
         except Stale:
             line = await self._take_fresh(deadline)
-            return await _whole(line, request, deadline, first_byte)
+            return await _sent(line, line.ask(request, deadline, first_byte, stream=stream))
 
     async def _take(self, deadline: float) -> Line:
         """Get a connection: an idle one, a new one, or the next that is given back."""
@@ -267,24 +283,7 @@ class Wire:
         self._places += 1
 
 
-_CONSTANT = (
-    b"Content-Type: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: lockgate\r\n"
-)
-
-
-async def _whole(line: Line, request: bytes, deadline: float, first_byte: float | None) -> Response:
-    waiter = line.ask(request, deadline, first_byte)
-    try:
-        return await waiter
-    except asyncio.CancelledError:
-        line.give_up(waiter)
-        raise
-
-
-async def _streamed(
-    line: Line, request: bytes, deadline: float, first_byte: float | None
-) -> Streamed:
-    waiter = line.ask_stream(request, deadline, first_byte)
+async def _sent(line: Line, waiter: asyncio.Future[Response | Streamed]) -> Response | Streamed:
     try:
         return await waiter
     except asyncio.CancelledError:

@@ -77,7 +77,7 @@ class Line(asyncio.Protocol):
         self._complete = True
         self._parser = httptools.HttpResponseParser(self)
         self._clear()
-        self._waiter: asyncio.Future[object] | None = None
+        self._waiter: asyncio.Future[Response | Streamed] | None = None
         self._stream: Streamed | None = None
 
     # ── what the wire calls ──────────────────────────────────────────────────────────────────
@@ -87,26 +87,25 @@ class Line(asyncio.Protocol):
         self._owner = owner
 
     def ask(
-        self, request: bytes, deadline: float, first_byte: float | None
-    ) -> asyncio.Future[Response]:
-        """Write *request*; the future gives its whole response.
+        self, request: bytes, deadline: float, first_byte: float | None, *, stream: bool
+    ) -> asyncio.Future[Response | Streamed]:
+        """Write *request*; the future gives the whole response.
+
+        With *stream*, it gives a stream as soon as the head has arrived.
 
         Raises:
             Stale: The connection was closed while it lay idle.
         """
-        return cast("asyncio.Future[Response]", self._begin(request, deadline, first_byte))
-
-    def ask_stream(
-        self, request: bytes, deadline: float, first_byte: float | None
-    ) -> asyncio.Future[Streamed]:
-        """Write *request*; the future gives the response once its head has arrived.
-
-        Raises:
-            Stale: The connection was closed while it lay idle.
-        """
-        waiter = self._begin(request, deadline, first_byte)
-        self._wants_stream = True
-        return cast("asyncio.Future[Streamed]", waiter)
+        if self.closing or self._transport is None:
+            raise self._cut(None)
+        self._clear()
+        self._wants_stream = stream
+        self._complete = False
+        self._deadline = deadline
+        self.expect_by(deadline if first_byte is None else min(first_byte, deadline))
+        self._waiter = waiter = self._loop.create_future()
+        self._transport.write(request)
+        return waiter
 
     def expect_by(self, due: float) -> None:
         """Fail the response unless it is complete by *due*, monotonic seconds."""
@@ -117,7 +116,7 @@ class Line(asyncio.Protocol):
             self._alarm.cancel()
             self._arm()
 
-    def give_up(self, waiter: asyncio.Future[Response] | asyncio.Future[Streamed]) -> None:
+    def give_up(self, waiter: asyncio.Future[Response | Streamed]) -> None:
         """Cut the connection if *waiter*'s request still has it; nobody waits for it any more."""
         if self._waiter is waiter:
             self.abort()
@@ -210,20 +209,7 @@ class Line(asyncio.Protocol):
             self._complete = True
             self._keep = self._keep and self._parser.should_keep_alive()
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────
-
-    def _begin(
-        self, request: bytes, deadline: float, first_byte: float | None
-    ) -> asyncio.Future[object]:
-        if self.closing or self._transport is None:
-            raise self._cut(None)
-        self._clear()
-        self._complete = False
-        self._deadline = deadline
-        self.expect_by(deadline if first_byte is None else min(first_byte, deadline))
-        self._waiter = waiter = self._loop.create_future()
-        self._transport.write(request)
-        return waiter
+    # ── inside ─────────────────────────────────────────────────────────────────────────────
 
     def _clear(self) -> None:
         self._received = self._head_done = self._wants_stream = False

@@ -10,6 +10,9 @@ import msgspec
 _PORTS = {"http": 80, "https": 443}
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_CONSTANT = (
+    b"Content-Type: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: lockgate\r\n"
+)
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -77,7 +80,7 @@ def request_head(origin: Origin, method: bytes, path: bytes, headers: bytes) -> 
         raise ValueError("a request's path must begin with a slash")
     host = origin.authority.encode()
     start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, target, host)
-    return start + headers + b"Content-Length: "
+    return start + _CONSTANT + headers + b"Content-Length: "
 
 
 def header_block(headers: Mapping[str, str]) -> bytes:

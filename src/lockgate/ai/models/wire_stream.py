@@ -33,8 +33,10 @@ class Streamed:
         headers: Names are lower case.
     """
 
-    __slots__ = ("_ended", "_error", "_parts", "_paused", "_size", "_source", "_transport",
-                 "_waiter", "headers", "status")  # fmt: skip
+    __slots__ = (
+        "_dropping", "_ended", "_error", "_parts", "_paused", "_size", "_source", "_transport",
+        "_waiter", "headers", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Streamed:
         self._parts: deque[bytes] = deque()
         self._size = 0
         self._paused = False
+        self._dropping = False
         self._ended = False
         self._error: BackendError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -71,9 +74,8 @@ class Streamed:
             await self._arrival()
         part = self._parts.popleft()
         self._size -= len(part)
-        if self._paused and self._size < HIGH_WATER // 2:
-            self._paused = False
-            self._transport.resume_reading()
+        if self._size < HIGH_WATER // 2:
+            self._resume()
         return part
 
     def expect_by(self, due: float) -> None:
@@ -102,11 +104,19 @@ class Streamed:
             self.end(BackendGone("the stream was closed by its reader"))
             self._source.abort()
 
+    def run_out(self, due: float) -> None:
+        """Drop what is still to come; if it ends by *due*, the connection can be used again."""
+        self._parts.clear()
+        if not self._ended:
+            self._dropping = True
+            self._source.expect_by(due)
+            self._resume()
+
     # ── what the connection calls ────────────────────────────────────────────────────────────
 
     def feed(self, part: bytes) -> None:
         """Take in the next bytes of the body."""
-        if self._ended:
+        if self._ended or self._dropping:
             return
         self._parts.append(part)
         self._size += len(part)
@@ -120,9 +130,13 @@ class Streamed:
         if not self._ended:
             self._ended = True
             self._error = error
-            if self._paused:
-                self._transport.resume_reading()  # the connection may serve the next request
+            self._resume()  # the connection may serve the next request
             self._wake()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -1,0 +1,242 @@
+"""What comes back from an upstream that speaks OpenAI's protocol.
+
+Only what Lockgate needs is parsed; everything else goes on as the bytes it came in. Upstreams are
+not trusted to keep to the protocol: what does not fit is a `BackendError`, never a surprise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from lockgate.ai.models.openai_ask import Dialect
+from lockgate.core.errors import (
+    BackendBroken,
+    BackendBusy,
+    BackendError,
+    BackendGone,
+    BackendRejected,
+    BackendTimeout,
+)
+from lockgate.core.payload import ChatChunk, ChatReply, Usage
+
+_BUSY = frozenset({429, 503, 529})
+_LATE = frozenset({408, 504})
+_MESSAGE_CHARS = 300
+_LLAMA_OWN = ("system_fingerprint", "timings", "__verbose")
+_LEAST = 1e-12  # a probability of zero has no logarithm
+
+
+class _Token(msgspec.Struct, gc=False):
+    logprob: float | None = None
+    prob: float | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str | None = None
+
+
+class _Said(msgspec.Struct):
+    """A message or a delta."""
+
+    content: str | list[_Part] | None = None
+    tool_calls: list[Raw] | None = None
+    function_call: Raw | None = None
+    refusal: str | None = None
+    reasoning_content: Raw | None = None
+    reasoning: Raw | None = None
+
+
+class _Counts(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    message: _Said | None = None
+    delta: _Said | None = None
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Body(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Counts | None = None
+    error: Raw | None = None
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole completion: the reply, and what it says about itself."""
+
+    reply: ChatReply
+    usage: Usage
+    logprobs: tuple[float, ...]
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A chunk of a stream, and whether it is the first sign of an answer if it comes first.
+
+    A role alone is not: the upstream has said nothing yet that could not be taken back.
+    """
+
+    chunk: ChatChunk
+    speaks: bool
+    thinks: bool
+
+
+_body = msgspec.json.Decoder(_Body)
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_choices = msgspec.json.Decoder(list[dict[str, Raw]])
+_encode = msgspec.json.Encoder().encode
+
+
+def read_whole(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Whole:
+    """Read a completion that was not streamed.
+
+    Raises:
+        BackendBroken: It is not one, it is an error, or it says nothing at all.
+    """
+    parsed = _parse(body)
+    first = _first(parsed)
+    if first is None or first.message is None:
+        raise BackendBroken("the upstream's answer has no choices")
+    said = first.message
+    text, tool_calls = _text(said), _calls_tools(said)
+    finish = first.finish_reason or "stop"
+    if not text and not tool_calls and not said.refusal and finish == "stop":
+        raise BackendBroken("the upstream gave an empty answer")
+    fields = _kept(body, parsed, dialect, keep_logprobs=keep_logprobs)
+    reply = ChatReply(fields=fields, text=text, tool_calls=tool_calls, finish_reason=finish)
+    return Whole(reply, _usage(parsed.usage), _logs(first.logprobs))
+
+
+def read_chunk(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Piece:
+    """Read one event of a stream.
+
+    Raises:
+        BackendBroken: It is not a chunk, or an error.
+    """
+    parsed = _parse(body)
+    fields = _kept(body, parsed, dialect, keep_logprobs=keep_logprobs)
+    usage = None if parsed.usage is None else _usage(parsed.usage)
+    first = _first(parsed)
+    if first is None:
+        return Piece(ChatChunk(fields=fields, usage=usage), speaks=False, thinks=False)
+    said = first.delta or _Said()
+    chunk = ChatChunk(
+        fields=fields,
+        text=_text(said),
+        tool_calls=_calls_tools(said),
+        finish_reason=first.finish_reason,
+        usage=usage,
+        logprobs=_logs(first.logprobs),
+    )
+    speaks = bool(chunk.text or chunk.tool_calls or said.refusal)
+    thinks = bool(said.reasoning_content or said.reasoning)
+    return Piece(chunk, speaks=speaks, thinks=thinks)
+
+
+def failure(status: int, body: bytes) -> BackendError:
+    """Say what an answer with an HTTP status other than success means."""
+    said = _explanation(body)
+    if status in (401, 403):
+        return BackendRejected(
+            f"the upstream refused Lockgate's own credential (HTTP {status}); "
+            "check the model's `key:` in the manifest"
+        )
+    if 300 <= status < 400:
+        return BackendRejected(
+            f"the upstream redirects (HTTP {status}), which is not followed; correct the `url:`"
+        )
+    message = f"the upstream answered HTTP {status}" + (f": {said}" if said else "")
+    if status in _BUSY:
+        return BackendBusy(message)
+    if status in _LATE:
+        return BackendTimeout(message)
+    if 400 <= status < 500:
+        return BackendRejected(message)
+    return BackendGone(message)
+
+
+def _parse(body: bytes) -> _Body:
+    try:
+        parsed = _body.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BackendBroken(f"the upstream's answer is not a completion: {error}") from error
+    if parsed.error is not None:
+        raise BackendBroken(f"the upstream reports an error: {_explanation(body) or 'no reason'}")
+    return parsed
+
+
+def _first(parsed: _Body) -> _Choice | None:
+    """Find the choice that counts; with `n` above 1 its chunks come in any order."""
+    for choice in parsed.choices or ():
+        if choice.index == 0:
+            return choice
+    return None
+
+
+def _kept(body: bytes, parsed: _Body, dialect: Dialect, *, keep_logprobs: bool) -> dict[str, Raw]:
+    """Give the top-level fields that the caller may see."""
+    fields = _fields.decode(body)
+    if dialect == "llama":
+        for own in _LLAMA_OWN:
+            fields.pop(own, None)
+    if not keep_logprobs and any(choice.logprobs for choice in parsed.choices or ()):
+        choices = _choices.decode(fields["choices"])
+        for choice in choices:
+            choice.pop("logprobs", None)
+        fields["choices"] = Raw(_encode(choices))
+    return fields
+
+
+def _text(said: _Said) -> str:
+    content = said.content
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content)
+    return content or ""
+
+
+def _calls_tools(said: _Said) -> bool:
+    return bool(said.tool_calls) or said.function_call is not None
+
+
+def _usage(counts: _Counts | None) -> Usage:
+    if counts is None:
+        return Usage()
+    return Usage(
+        input_tokens=max(0, counts.prompt_tokens or 0),
+        output_tokens=max(0, counts.completion_tokens or 0),
+    )
+
+
+def _logs(logprobs: _Logprobs | None) -> tuple[float, ...]:
+    """Give natural logarithms, whether the upstream gave these or plain probabilities."""
+    tokens = None if logprobs is None else logprobs.content
+    return tuple(
+        token.logprob if token.logprob is not None else math.log(max(token.prob or 0.0, _LEAST))
+        for token in tokens or ()
+    )
+
+
+def _explanation(body: bytes) -> str:
+    """Find the upstream's own words, shortened and without control characters."""
+    try:
+        found: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    for _ in range(2):
+        if isinstance(found, dict):
+            found = found.get("error") or found.get("message") or found.get("detail")
+    if not isinstance(found, str):
+        return ""
+    clean = "".join(letter if letter.isprintable() else " " for letter in found[:_MESSAGE_CHARS])
+    return clean + ("…" if len(found) > _MESSAGE_CHARS else "")
