@@ -58,7 +58,7 @@ class Generation:
     async def watch(self, changed: Callable[[int], object]) -> None:
         """Call *changed* with each new number, the first included, until cancelled.
 
-        *changed* runs on the watching thread and may block; after a `StoreError` it is called again.
+        *changed* runs on the watching thread and may block; a `StoreError` gets it called again.
         """
         watcher = _Watcher(self._address, changed)
         thread = threading.Thread(target=watcher.run, name="generation", daemon=True)

@@ -17,8 +17,10 @@ import fcntl
 import os
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -29,18 +31,22 @@ from lockgate.core.exchange import Note
 SUFFIX = ".seg"
 SEGMENT_BYTES = 64 * 1024 * 1024
 """Size from which a writer goes on in a new segment."""
-MAX_PAYLOAD = 1024 * 1024
+MAX_PAYLOAD = 256 * 1024
 """Largest payload of a frame; larger entries are kept without their details."""
 
 _HEADER = struct.Struct("<II")
-_LARGEST = _HEADER.size + MAX_PAYLOAD
+LARGEST_FRAME = _HEADER.size + MAX_PAYLOAD
+_BIGGEST = (1 << 63) - 1
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 def frame(entry: Entry) -> bytes:
     """Give the frame that keeps *entry*."""
-    payload = _encode(entry)
+    try:
+        payload = _encode(entry)
+    except (UnicodeEncodeError, OverflowError):
+        payload = _encode(_plain(entry))
     if len(payload) > MAX_PAYLOAD:
         payload = _encode(_without_details(entry, len(payload)))
     return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
@@ -49,6 +55,26 @@ def frame(entry: Entry) -> bytes:
 def _without_details(entry: Entry, size: int) -> Entry:
     note = Note("record", "trimmed", f"details of {size} bytes were too large for the journal")
     return msgspec.structs.replace(entry, attempts=(), verdicts=(), trail=(note,))
+
+
+def _plain(entry: Entry) -> Entry:
+    """Give *entry* without lone surrogates and without numbers that no database takes."""
+    return msgspec.convert(_plain_value(msgspec.to_builtins(entry)), Entry)
+
+
+def _plain_value(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case bool() | float() | None:
+            return value
+        case int():
+            return max(-_BIGGEST, min(value, _BIGGEST))
+        case list() | tuple():
+            return [_plain_value(part) for part in cast("Sequence[object]", value)]
+        case _:
+            parts = cast("Mapping[str, object]", value)
+            return {name: _plain_value(part) for name, part in parts.items()}
 
 
 class Journal:
@@ -189,7 +215,7 @@ def scan(stretch: bytes, base: int) -> Scan:
         else:
             frames.append((base + at, entry))
         at += size
-    beyond = len(stretch) - _LARGEST  # what begins before this can no longer become a frame
+    beyond = len(stretch) - LARGEST_FRAME  # what begins before this can no longer become a frame
     if at < beyond:
         at, damaged = beyond, damaged + 1
     return Scan(frames, base + at, damaged)
