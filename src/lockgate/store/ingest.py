@@ -156,7 +156,7 @@ class Ingest:
         if progress.looked < 0:
             return
         with self._folder.abandoned(name) as size:
-            if size != progress.looked:
+            if size is None or size != progress.looked:
                 return
             if progress.known:
                 self._mark_finished(name)

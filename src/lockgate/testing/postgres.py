@@ -100,7 +100,7 @@ class Postgres:
         self._process = None
 
     def freeze(self) -> None:
-        """Stop every process of the server in its tracks (SIGSTOP): it holds lines, says nothing."""
+        """Stop every process of the server in its tracks (SIGSTOP): lines stay open, and silent."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -144,13 +144,14 @@ class Postgres:
         return self._home / installed.relative_to(package.parent)
 
     def _runs(self, binaries: Path) -> bool:
+        words = [str(binaries / "postgres"), "--version"]
         try:
-            words = [str(binaries / "postgres"), "--version"]
-            return (
-                subprocess.run(words, user=self._user, capture_output=True, cwd="/").returncode == 0
+            asked = subprocess.run(  # noqa: S603 — our own binaries
+                words, user=self._user, capture_output=True, cwd="/", check=False
             )
         except OSError:
             return False
+        return asked.returncode == 0
 
     def _spawn(self, name: str, *words: str, output: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 — our own binaries
