@@ -1,0 +1,1 @@
+"""The demo: three services, traffic for them, and two accidents. Read `play.py` first."""

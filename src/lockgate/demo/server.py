@@ -1,0 +1,77 @@
+"""The demo's server: the real `lockgate serve`, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from pathlib import Path
+
+from lockgate.demo.project import DemoUnavailable
+from lockgate.processes.serving import running
+
+START_S = 60.0
+
+
+class Server:
+    """Runs `lockgate serve` on *manifest*; what it says goes to *say*, line by line."""
+
+    def __init__(self, manifest: Path, port: int, say: Callable[[str], None]) -> None:
+        self._manifest = manifest
+        self._port = port
+        self._say = say
+        self._process: Process | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._said: list[str] = []
+
+    async def start(self) -> str:
+        """Start it; give its URL once it takes calls.
+
+        Raises:
+            DemoUnavailable: It ended, or was not ready within a minute; with its own words.
+        """
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "lockgate",
+            "serve",
+            "--manifest",
+            str(self._manifest),
+            "--port",
+            str(self._port),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the demo, which then ends the server in order
+        )
+        self._listener = asyncio.create_task(self._listen(self._process))
+        for _ in range(int(START_S / 0.05)):
+            serving = running(self._manifest.parent)
+            if serving is not None and serving.ready and serving.pid == self._process.pid:
+                return serving.url
+            if self._process.returncode is not None:
+                break
+            await asyncio.sleep(0.05)
+        await self.stop()
+        raise DemoUnavailable("the server did not start:\n" + "\n".join(self._said[-20:]))
+
+    async def wait(self) -> None:
+        """Wait until the server ends by itself."""
+        assert self._process is not None
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """Have it drain and end."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()
+        if self._listener is not None:
+            await self._listener
+
+    async def _listen(self, process: Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            text = line.decode("utf-8", "replace").rstrip()
+            self._said.append(text)
+            self._say(text)
