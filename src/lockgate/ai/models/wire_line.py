@@ -232,6 +232,8 @@ class Line(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(stream)
+        else:
+            stream.abandon()  # cancelled in this very moment; nobody would ever read it
 
     def _finish(self) -> None:
         """Hand the complete response over and go back to the owner, in this order."""
