@@ -9,7 +9,7 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
-PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 TYPES = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
@@ -40,10 +40,10 @@ micro: $(VENV)/.dev $(VENV)/.self ## what each stage costs, in microseconds
 	@$(BIN)/python -m bench.micro $(ARGS)
 
 docs: $(VENV)/.dev $(VENV)/.self ## write the docs that are made from the code
-	@$(BIN)/python scripts/write_docs.py
+	@$(BIN)/python -m scripts.write_docs
 
 size: ## how long functions and files are
-	@$(PYTHON) scripts/size.py
+	@$(PYTHON) -m scripts.size
 
 lock: $(VENV)/.dev ## resolve the dependencies anew and write requirements/*.txt
 	@$(LOCK) pyproject.toml --all-extras --group dev --group build --group lock -o requirements/dev.txt

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from scripts.tree import functions, sources  # noqa: E402 — runs with any Python, nothing installed
+from scripts.tree import functions, sources
 
 
 def share(sizes: Sequence[int], most: int) -> float:
