@@ -47,6 +47,14 @@ def package_folder(name: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
+def module_known(name: str) -> bool:
+    """Say whether Python would find a top-level module, without importing it."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 def _in_package(reference: str) -> Path:
     name, _, inside = reference.partition("/")
     if not inside or ".." in inside.split("/"):

@@ -51,11 +51,13 @@ class Form:
     Attributes:
         manifest: The manifest, if nothing is wrong with its form.
         findings: What is wrong.
-        unclear: Traces of values that could not be understood (not of keys too many).
+        surplus: Traces of keys that are not known.
+        unclear: Traces of values that could not be understood.
     """
 
     manifest: Manifest | None
     findings: tuple[Finding, ...]
+    surplus: tuple[Trace, ...] = ()
     unclear: tuple[Trace, ...] = ()
 
 
@@ -72,8 +74,9 @@ def validate(root: Node) -> Form:
             kind = "" if spot.undecided else detail["type"]
             faults.setdefault((spot.trace, kind), _Fault(spot, detail, root))
     findings = [_finding(fault) for fault in faults.values()]
-    unclear = [trace for trace, kind in faults if kind != "extra_forbidden"]
-    return Form(None, tuple(f for f in findings if f is not None), tuple(unclear))
+    surplus = tuple(trace for trace, kind in faults if kind == "extra_forbidden")
+    unclear = tuple(trace for trace, kind in faults if kind != "extra_forbidden")
+    return Form(None, tuple(f for f in findings if f is not None), surplus, unclear)
 
 
 @dataclass(frozen=True, slots=True)

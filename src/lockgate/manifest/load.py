@@ -126,8 +126,13 @@ def load(path: Path, *, env: str | None = None, environ: Mapping[str, str]) -> L
     return examination.loaded
 
 
-def examine(path: Path, *, env: str | None = None, environ: Mapping[str, str]) -> Examination:
-    """Find out all about the manifest at *path*; never raises."""
+def examine(
+    path: Path, *, env: str | None = None, environ: Mapping[str, str], deep: bool = False
+) -> Examination:
+    """Find out all about the manifest at *path*; never raises.
+
+    With *deep*, model files are read whole to compare their digests.
+    """
     text = _text(path)
     if isinstance(text, Finding):
         return Examination(Source(str(path), ""), (text,))
@@ -138,7 +143,7 @@ def examine(path: Path, *, env: str | None = None, environ: Mapping[str, str]) -
     tree, missing = _with_overlay(reading.root, env)
     form = validate(tree)
     root = path.parent.absolute()
-    crossed = cross_check(tree, form, root)
+    crossed = cross_check(tree, form, root, deep=deep)
     findings = (*reading.findings, *missing, *form.findings, *hidden.findings, *crossed)
     examination = _examined(path, text, findings, hidden)
     overlays = reading.root.find("environments")

@@ -9,9 +9,21 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from lockgate.manifest.units import (
+    DURATION_PATTERN,
+    MONEY_PATTERN,
+    RATE_PATTERN,
+    SHARE_PATTERN,
+    SIZE_PATTERN,
     parse_bytes,
     parse_duration,
     parse_money,
@@ -19,15 +31,36 @@ from lockgate.manifest.units import (
     parse_share,
 )
 
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+def _as_written(pattern: str, **number: Any) -> WithJsonSchema:
+    """Describe to editors what a parser accepts: text of this form, and numbers if they may be."""
+    forms: list[dict[str, Any]] = [{"type": "string", "pattern": f"^{pattern}$"}]
+    return WithJsonSchema({"anyOf": [*forms, number]} if number else forms[0])
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    _as_written(DURATION_PATTERN, type="number", exclusiveMinimum=0),
+]
 """Seconds; written `250ms`, `8s`, `10m`, `24h`, `7d`."""
-Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    Field(ge=0, le=1),
+    _as_written(SHARE_PATTERN, type="number", minimum=0, maximum=1),
+]
 """A share between 0 and 1; written `80%` or `0.8`."""
-Size = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    Field(gt=0),
+    _as_written(SIZE_PATTERN, type="integer", minimum=1),
+]
 """Bytes; written `512KB`, `10MB`."""
-Money = Annotated[Decimal, BeforeValidator(parse_money)]
+Money = Annotated[Decimal, BeforeValidator(parse_money), _as_written(MONEY_PATTERN)]
 """US dollars; written `0.02 USD`."""
-TokenRate = Annotated[Decimal, BeforeValidator(parse_rate)]
+TokenRate = Annotated[Decimal, BeforeValidator(parse_rate), _as_written(RATE_PATTERN)]
 """US dollars per token; written `0.15 USD/1M`."""
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 """Lower-case letters, digits, `-` and `_`, beginning with a letter."""
