@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import msgspec
 
@@ -28,6 +28,8 @@ from lockgate.core.payload import Json
 
 PLACES: Final = 1024
 """Asks that may be under way or waiting in one runner; the next is told that it is busy."""
+LAST_WORDS_S: Final = 1.0
+"""Seconds that a cancelled call has to tidy up."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +78,16 @@ class Hosting:
         self._visitors.discard(visitor)
 
     async def close(self, grace: float) -> None:
-        """Let what is under way finish for *grace* seconds, then hang up on everybody."""
+        """Let what is under way finish for *grace* seconds, then hang up on everybody.
+
+        What is in `tasks` afterwards cannot be stopped.
+        """
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=grace)
+        for task in tuple(self.tasks):
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=LAST_WORDS_S)
         for visitor in tuple(self._visitors):
             visitor.hang_up()
 
@@ -99,8 +108,7 @@ class Visitor(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop registers none
         self._writable.set()
         self._hosting.arrived(self)
 
