@@ -51,7 +51,7 @@ class _Progress(msgspec.Struct, frozen=True):
 
 def to_stderr(line: str) -> None:
     """Write one line where operators look."""
-    sys.stderr.write(f"lockgate steward: {line}\n")
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 

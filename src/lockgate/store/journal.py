@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -91,12 +92,12 @@ class Journal:
             StoreError: The folder cannot be written to.
         """
         self._directory = directory
-        self._name = name
+        self._name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
         self._segment_bytes = segment_bytes
         self._size = 0
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd, self.path = _begin(directory, name)
+            self._fd, self.path = _begin(directory, self._name)
         except OSError as error:
             raise StoreError(f"cannot begin a journal in {directory}: {error.strerror}") from error
 

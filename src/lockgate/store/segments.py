@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 SET_ASIDE = ".damaged"
-_NAME = re.compile(r"[!-~]+-[0-9a-f]{16}\.seg", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_.-]+-[0-9a-f]{16}\.seg")
 
 
 class Segment(msgspec.Struct, frozen=True):
