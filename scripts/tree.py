@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _LEFT_OUT = {".venv", ".bench", ".git", "__pycache__", ".hypothesis", ".lockgate", "lockgate-demo"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_DEEPER = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+_DEEPER = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
+_SCOPES = (ast.With, ast.AsyncWith)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ def _nesting(body: list[ast.stmt]) -> int:
 
 
 def _depth(statement: ast.stmt) -> int:
-    """Count how deep control flow is nested; an `elif` is no deeper than its `if`."""
+    """Count how deep control flow is nested; a `with` adds nothing, nor does an `elif` to its `if`."""
+    if isinstance(statement, _SCOPES):
+        return _nesting(statement.body)
     if not isinstance(statement, _DEEPER):
         return 0
     if isinstance(statement, ast.If):
