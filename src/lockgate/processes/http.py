@@ -13,8 +13,14 @@ from typing import Any
 import httptools
 import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
+
+from lockgate.processes.upgrade import BodyParser
 
 HEAD_SECONDS = 10.0
 """From the connection, or the first byte of a request, to the end of its headers."""
@@ -99,6 +105,8 @@ class StrictHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._timer: asyncio.TimerHandle | None = None
+        self._active: RequestResponseCycle | None = None  # `cycle` is the last one that came in
+        self._rest: BodyParser | None = None
         self._head_open = False
         self._deaf = False
         self._chunk = 0
@@ -110,6 +118,7 @@ class StrictHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._abandon()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -141,6 +150,8 @@ class StrictHttp(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             raise Refused(PIPELINE)
         super().on_headers_complete()
+        if not self.pipeline:
+            self._active = self.cycle
         self.headers = []  # the scope has them; trailers must not end up among them
         self._head_open = False
         self._framing = 0
@@ -149,17 +160,21 @@ class StrictHttp(HttpToolsProtocol):
         self._framing = 0
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        assert self.parser is not None
+        if not self.parser.should_upgrade():  # else the body, if any, is still to come
+            super().on_message_complete()
+
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._active = self.pipeline[-1][0]
         super().on_response_complete()
         if self._head_open and not self._answering() and not self.transport.is_closing():
             self._arm()
 
     def _feed(self, data: bytes) -> Refusal | None:
-        assert self.parser is not None
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._last_request()  # there is nothing to upgrade to: answer in HTTP/1.1, hang up
+            self._parse(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             return cause.refusal if isinstance(cause, Refused) else _malformed("bad target")
@@ -167,14 +182,31 @@ class StrictHttp(HttpToolsProtocol):
             return _malformed(str(error))
         return TOO_LARGE if self._framing > HEAD_BYTES + _READ_BYTES else None
 
+    def _parse(self, data: bytes) -> None:
+        assert self.parser is not None
+        if self._rest is not None:
+            self._parse_rest(self._rest, data)
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:  # asked for, and not done
+            headers = self.cycle.scope["headers"]
+            rest = BodyParser(headers, self.on_body, super().on_message_complete)
+            self._parse_rest(rest, data[upgrade.args[0] :])
+
+    def _parse_rest(self, rest: BodyParser, data: bytes) -> None:
+        rest.feed_data(data)
+        self._rest = None if rest.done else rest
+        if rest.overrun:
+            self._last_request()
+
     def _check_head(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
             raise Refused(TOO_LARGE)
 
     def _answering(self) -> bool:
-        cycle = self.cycle
-        return cycle is not None and not cycle.response_complete  # type: ignore[redundant-expr]
+        return self._active is not None and not self._active.response_complete
 
     def _last_request(self) -> None:
         self._deaf = True
@@ -183,23 +215,29 @@ class StrictHttp(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why, unless an earlier answer is still on its way on this connection."""
-        answering = self._answering()
-        if answering and not self.pipeline and not self.cycle.more_body:
-            self._last_request()
-        elif answering and (self.pipeline or self.cycle.response_started):
-            self.transport.close()
-        else:
+        if not self._answering():
             self._hang_up(refusal)
+        elif self._active is self.cycle and not self.cycle.more_body:
+            self._last_request()
+        elif self._active is self.cycle and not self.cycle.response_started:
+            self._hang_up(refusal)
+        else:
+            self._abandon()
+            self.transport.close()
 
     def _hang_up(self, refusal: Refusal) -> None:
-        if self._answering():  # the application waits for a body that cannot come
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._abandon()
         self._deaf = True
         self._disarm()
         self.transport.write(refusal.response(self.server_state.default_headers))
         self.transport.write_eof()
         self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    def _abandon(self) -> None:
+        """Tell the application, if it works on an answer, that nobody will read it."""
+        if self._active is not None:
+            self._active.disconnected = True
+            self._active.message_event.set()
 
     def _arm(self) -> None:
         if self._timer is None:
