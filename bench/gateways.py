@@ -14,15 +14,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from bench import pinned
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".bench"
+WORKER = "lockgate.processes.worker"
 START_LIMIT = 120.0
 """Seconds a gateway may take until it answers its first call."""
 
@@ -80,7 +82,7 @@ def envoy(upstream_url: str) -> Gateway:
     config.write_text(json.dumps(_envoy_config(port, target.port or 80), indent=1))
     binary = HOME / "tools" / "bin" / "envoy"
     words = [str(binary), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
-    return _begin("envoy", port, [*words, "--log-level", "error"], folder)
+    return _begin(Gateway("envoy", _url(port)), [*words, "--log-level", "error"], folder)
 
 
 def litellm(upstream_url: str) -> Gateway:
@@ -93,7 +95,7 @@ def litellm(upstream_url: str) -> Gateway:
     words += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     # Nothing is sent anywhere, and prices come from its own package, not from the network.
     env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
-    return _begin("litellm", port, words, folder, key=key, env=env)
+    return _begin(Gateway("litellm", _url(port), key), words, folder, env)
 
 
 def lockgate(upstream_url: str) -> Gateway:
@@ -101,14 +103,10 @@ def lockgate(upstream_url: str) -> Gateway:
 
     Key, contract, guards both ways with personal data, cache, confidence, ladder, journal.
     """
-    folder = _folder("lockgate")
     port = _free_port()
-    manifest = folder / "lockgate.yaml"
-    manifest.write_text(json.dumps(_lockgate_manifest(port, upstream_url), indent=1))
-    (folder / "chat.schema.json").write_text(json.dumps(CHAT_CONTRACT))
-    key = _lockgate_key(manifest)
-    words = [sys.executable, "-m", "lockgate", "serve", str(manifest)]
-    return _begin("lockgate", port, words, folder, key=key, worker="lockgate.processes.worker")
+    manifest, key = project(upstream_url, port=port)
+    words = [sys.executable, "-m", "lockgate", "serve", "--manifest", str(manifest)]
+    return _begin(Gateway("lockgate", _url(port), key, WORKER), words, manifest.parent)
 
 
 KINDS: dict[str, Callable[[str], Gateway]] = {
@@ -152,20 +150,14 @@ def ask(gateway: Gateway) -> tuple[int, str]:
 
 
 def _begin(
-    name: str,
-    port: int,
-    words: list[str],
-    folder: Path,
-    *,
-    key: str = "",
-    worker: str = "",
-    env: dict[str, str] | None = None,
+    gateway: Gateway, words: list[str], folder: Path, env: Mapping[str, str] = MappingProxyType({})
 ) -> Gateway:
+    """Start *gateway* and wait until it answers."""
     if not (binary := Path(words[0])).exists():
         raise CannotStart(f"{binary.relative_to(ROOT)} is missing; `make bench` installs it")
     log = folder / "log"
-    process = pinned.start(words, core=pinned.GATEWAY_CORE, cwd=folder, log=log, env=env or {})
-    gateway = Gateway(name, f"http://127.0.0.1:{port}", key, worker, process, log)
+    process = pinned.start(words, core=pinned.GATEWAY_CORE, cwd=folder, log=log, env=env)
+    gateway = replace(gateway, process=process, log=log)
     try:
         _wait(gateway)
     except BaseException:
@@ -185,7 +177,8 @@ def _wait(gateway: Gateway) -> None:
     status, body = 0, ""
     while time.monotonic() < ends:
         if gateway.process.poll() is not None:
-            raise CannotStart(f"{gateway.name} ended at once; see {gateway.log}")
+            code = gateway.process.returncode
+            raise CannotStart(f"{gateway.name} ended with code {code}; see {gateway.log}")
         status, body = ask(gateway)
         if status == 200:
             return
@@ -199,6 +192,10 @@ def _folder(name: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _free_port() -> int:
@@ -253,7 +250,21 @@ def _litellm_config(upstream_url: str, key: str) -> dict[str, object]:
     }
 
 
-def _lockgate_manifest(port: int, upstream_url: str) -> dict[str, object]:
+def project(upstream_url: str, *, port: int, places: int = 64) -> tuple[Path, str]:
+    """Write Lockgate's project with everything on, and make a key for it.
+
+    Returns:
+        Where its manifest is, and the key.
+    """
+    folder = _folder("lockgate")
+    manifest = folder / "lockgate.yaml"
+    written = _lockgate_manifest(port, upstream_url, places)
+    manifest.write_text(json.dumps(written, indent=1))
+    (folder / "chat.schema.json").write_text(json.dumps(CHAT_CONTRACT))
+    return manifest, _lockgate_key(manifest)
+
+
+def _lockgate_manifest(port: int, upstream_url: str, places: int) -> dict[str, object]:
     """Write the manifest as JSON, which YAML contains."""
     return {
         "version": 1,
@@ -279,13 +290,14 @@ def _lockgate_manifest(port: int, upstream_url: str) -> dict[str, object]:
                     "out": ["invisible", "secrets", "pii"],
                 },
                 "cache": {"fresh": "10m"},
+                "limits": {"concurrent": places},
             }
         },
     }
 
 
 def _lockgate_key(manifest: Path) -> str:
-    words = [sys.executable, "-m", "lockgate", "key", "create", "--name", "bench", "--json"]
+    words = [sys.executable, "-m", "lockgate", "key", "create", "--tenant", "bench", "--json"]
     made = subprocess.run(
         [*words, "--manifest", str(manifest)], capture_output=True, text=True, check=False
     )

@@ -80,6 +80,10 @@ class Letters:
         self._before, self._after = (head.encode() + raw).split(b"#########")
         self._number = 0
 
+    def body(self) -> bytes:
+        """Write the next request's body alone."""
+        return self.next().split(b"\r\n\r\n", 1)[1]
+
     def next(self) -> bytes:
         """Write the next request."""
         self._number += 1
@@ -117,7 +121,7 @@ class Caller(asyncio.Protocol):
         else:
             self.stop()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 — asyncio's name
+    def connection_lost(self, exc: Exception | None) -> None:
         """Count a connection that the other side closed while it owed an answer."""
         if not self.done.done():
             self._tally.failures["connection closed"] += 1
