@@ -1,0 +1,1 @@
+"""What texts are screened for, on the way in and out."""

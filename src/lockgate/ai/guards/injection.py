@@ -1,0 +1,110 @@
+"""Rules that find attempts to override, extract or escape a model's instructions.
+
+The phrasings are in `phrases`. A phrase that is talked about is not one that is used: quoted beside
+a word such as "attack", "detect" or "what does … mean", or forbidden ("never reveal …"), it passes.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+import re2
+
+from lockgate.ai.guards.phrases import PHRASES, TOKENS, Phrase
+from lockgate.ai.guards.rule import Match, Rule, Span
+
+_BETWEEN: Final = r"[\s,\"'*_:\-]{1,4}"
+_AROUND: Final = 120
+_QUOTES: Final = "\"'`“”„‘’‚«»「」『』《》"
+_MENTION: Final = (
+    r"(?i)\b(?:mean(?:s|ing)?|phrases?|sentences?|wording|examples?|attacks?|injections?|jailbreaks?|"
+    r"detect\w*|defend\w*|prevent\w*|block\w*|filter\w*|mitigat\w*|explain\w*|why|translate|classif\w*|"
+    r"regex|pattern|guard\w*|stop people|when users|if (?:a|the) user|someone|says?|said|wrote|typed|"
+    r"bedeutet|bedeutung|beispiel|angriff\w*|erkenn\w*|signifie|phrase|attaque|exemple|significa|"
+    r"ejemplo|ataque|detectar|attacco|esempio)\b|攻击|攻擊|注入|例|意思|意味|攻撃|检测|検出|атак|означа|пример"
+)
+_STRONG_MENTION: Final = (
+    r"(?i)(?:(?:prompt )?(?:injections?|attacks?|jailbreaks?)(?: attempts?| prompts?)? (?:like|such as|saying|that says?)|"
+    r"(?:phrases?|texts?|strings?|messages?|inputs?|sentences?|prompts?|users?) (?:like|such as|saying|that says?|which say|telling it to|that tell \w+ to|who says?)|"
+    r"(?:defend|protect|guard|detect|prevent|block|filter|mitigate|stop)\w* (?:\w+ ){0,4}(?:against|from|users who say|people who say|that says?)|"
+    r"(?:how (?:do|can|could|would|should) (?:i|we|you|one|developers?)|how to|what happens (?:if|when)|the (?:model|bot|assistant|llm|ai) (?:will|would|might|may|could|can|should)(?: never| not)?)(?: \w+){0,6}) [^.\n]{0,24}\z"
+)
+_FORBIDDEN: Final = (
+    r"(?i)(?:\b(?:do not|don'?t|never|must not|mustn'?t|should not|shouldn'?t|cannot|can'?t|won'?t|will not|not to|refus\w+ to|"
+    r"nicht|niemals|jamais|nunca|jamás|mai|никогда|не) |(?:不要|不得|不可|切勿|请勿|绝不))\z"
+)
+
+
+def _spoken(text: str, match: Match) -> Iterable[Span]:
+    """Keep a phrase that is used, not mentioned."""
+    start, end = match.start(), match.end()
+    before = text[max(0, start - _AROUND) : start]
+    if re2.search(_FORBIDDEN, before) or re2.search(_STRONG_MENTION, before):
+        return
+    quoted = _is_quoted(before, text[end : end + _AROUND])
+    if quoted and re2.search(_MENTION, before + " " + text[end : end + _AROUND]):
+        return
+    yield Span(start, end)
+
+
+def _is_quoted(before: str, after: str) -> bool:
+    """Say whether a quotation opens shortly before and closes shortly after."""
+    opens = any(mark in _QUOTES for mark in before[-24:])
+    return opens and any(mark in _QUOTES for mark in after[:48])
+
+
+def _token(text: str, match: Match) -> Iterable[Span]:
+    """Keep a control token; a closing tag only if nothing opened it shortly before."""
+    token = match.group() or ""
+    opened = token.startswith("</") and f"<{token[2:-1]}" in text[: match.start()][-_AROUND * 2 :]
+    quoted = _is_quoted(text[: match.start()][-2:], text[match.end() : match.end() + 2])
+    if not opened and not quoted:
+        yield Span(match.start(), match.end())
+
+
+def _loosened(pattern: str) -> str:
+    """Let a space match what separates words, and accented letters also the bare ones.
+
+    Classes (`[…]`) are left as they are.
+    """
+    parts: list[str] = []
+    inside = False
+    for letter in pattern:
+        inside = letter == "[" or (inside and letter != "]")
+        parts.append(letter if inside else _BETWEEN if letter == " " else _with_bare(letter))
+    return "".join(parts)
+
+
+def _with_bare(letter: str) -> str:
+    bare = unicodedata.normalize("NFKD", letter)[0]
+    return f"(?:{letter}|{bare})" if bare != letter else letter
+
+
+def _rule(phrase: Phrase) -> Rule:
+    return Rule(
+        name=f"injection.{phrase.rule}",
+        trigger=_loosened(phrase.trigger),
+        pattern=_loosened(phrase.pattern),
+        placeholder="[instruction]",
+        check=_spoken,
+        ahead=_AROUND,
+        folds_case=True,
+        canonical=True,
+    )
+
+
+RULES: Final = (
+    *map(_rule, PHRASES),
+    Rule(
+        name="injection.token",
+        trigger=TOKENS,
+        pattern=TOKENS,
+        placeholder="[token]",
+        check=_token,
+        ahead=2,
+        folds_case=True,
+        canonical=True,
+    ),
+)

@@ -1,0 +1,103 @@
+"""The rules in compiled form: one pass says which of them can match at all.
+
+RE2 runs in time linear in the text, whatever the text (https://github.com/google/re2/wiki/WhyRE2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, cast
+
+import re2
+
+from lockgate.ai.guards.begin import begin
+from lockgate.ai.guards.rule import Match, Rule
+
+_MEMORY: Final = 64 << 20
+"""Bytes that one automaton may grow to; unused memory is not taken."""
+
+
+class Hits(NamedTuple):
+    """What a first pass over a text says.
+
+    Attributes:
+        rules: The rules that may match.
+        marks: The extra patterns that do match.
+    """
+
+    rules: tuple[Rule, ...]
+    marks: frozenset[str]
+
+
+NOTHING: Final = Hits((), frozenset())
+
+
+class Patterns:
+    """Rules, and extra patterns (`marks`) that are only asked whether they occur."""
+
+    def __init__(self, rules: Sequence[Rule], marks: Iterable[str] = ()) -> None:
+        self._rules = tuple(rules)
+        self._by_trigger: dict[str, list[Rule]] = {}
+        for rule in rules:
+            self._by_trigger.setdefault(_cased(rule.trigger, rule), []).append(rule)
+        self._triggers = [*self._by_trigger, *marks]
+        self._set = _compiled_set(self._triggers)
+        self._order = {id(rule): place for place, rule in enumerate(rules)}
+        self._regexes = {id(rule): _compiled(_cased(rule.pattern, rule)) for rule in rules}
+        begins = "|".join(sorted({_cased(begin(rule.pattern), rule) for rule in rules}))
+        self._tail = _compiled(rf"(?:{begins})\z")
+
+    def may_match(self, text: str) -> bool:
+        """Say whether anything can match in *text*; for most texts nothing can."""
+        return bool(self._triggers) and self._set.Match(text.encode()) is not None
+
+    def hits(self, text: str) -> Hits:
+        """Say which rules can match in *text*, and which marks do."""
+        if not self._triggers:
+            return NOTHING
+        indices = cast("list[int] | None", self._set.Match(text.encode()))
+        if not indices:
+            return NOTHING
+        fired = [self._triggers[index] for index in indices]
+        rules = [rule for trigger in fired for rule in self._by_trigger.get(trigger, ())]
+        rules.sort(key=self.order)
+        return Hits(tuple(rules), frozenset(fired) - self._by_trigger.keys())
+
+    def order(self, rule: Rule) -> int:
+        """Give a rule's place: the first of two overlapping findings names the placeholder."""
+        return self._order[id(rule)]
+
+    def matches(self, rule: Rule, text: str, start: int) -> Iterable[Match]:
+        """Find every match of *rule* from *start* on; what precedes counts for word boundaries."""
+        return cast("Iterable[Match]", self._regexes[id(rule)].finditer(text, start))
+
+    def unfinished(self, text: str) -> int:
+        """Measure the longest end of *text* that could be continued to a match, in characters."""
+        if not self._rules:
+            return 0
+        encoded = text.encode()
+        found = self._tail.search(encoded)
+        return len(encoded[found.start() :].decode()) if found else 0
+
+
+def _cased(pattern: str, rule: Rule) -> str:
+    return f"(?i:{pattern})" if rule.folds_case else f"(?:{pattern})"
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    return options
+
+
+def _compiled(pattern: str) -> re2._Regexp:
+    return re2.compile(pattern, _options())
+
+
+def _compiled_set(patterns: Iterable[str]) -> re2.Set:
+    searched = re2.Set.SearchSet(_options())
+    for pattern in patterns:
+        searched.Add(pattern)
+    searched.Compile()
+    return searched
