@@ -128,12 +128,10 @@ def _row(key: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _type(kind: Any) -> str:
-    if kind == Name:
-        return "name"
-    kind = bare(kind)
+    name, kind = kind == Name, bare(kind)
     allowed = words(kind)
-    if allowed:
-        return " or ".join(f"`{word}`" for word in allowed)
+    if name or allowed:
+        return " or ".join(f"`{word}`" for word in allowed) or "name"
     if len(members(kind)) > 1 or NoneType in get_args(kind):
         return " or ".join(dict.fromkeys(_type(member) for member in members(kind)))
     if is_section(kind):
