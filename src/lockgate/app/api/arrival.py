@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, NamedTuple
 
-from lockgate.app.api.watch import Event, Receive, Watch
+from lockgate.app.api.watch import Event, Receive, Watch, Watches
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]
@@ -56,9 +56,10 @@ class Arrival:
         "send",
         "unread",
         "watch",
+        "watches",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, watches: Watches) -> None:
         self.id = ""
         self.received = 0.0
         self.received_at = 0
@@ -72,6 +73,7 @@ class Arrival:
         self.name = ""
         self.unread = self.method == "POST"
         self.began = False
+        self.watches = watches
         self.watch: Watch | None = None
 
     async def respond(self, response: Response, *, closing: bool = False) -> None:

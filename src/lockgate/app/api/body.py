@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from lockgate.app.api.arrival import Arrival
-from lockgate.app.api.watch import Watch
 from lockgate.core.errors import CallTooLarge, InvalidCall
 
 _DIGITS: Final = 18
@@ -24,7 +23,7 @@ async def read_body(arrival: Arrival, limit: int) -> bytes:
         CallerLeft: The caller hung up.
     """
     _check_announced(arrival, limit)
-    watch = arrival.watch = Watch(arrival.receive)
+    watch = arrival.watch = arrival.watches.begin(arrival.receive)
     body = await _next(arrival)
     if arrival.unread:  # the rare case: it did not come with the headers
         whole = bytearray(body)

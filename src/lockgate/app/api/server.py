@@ -15,6 +15,7 @@ from lockgate.app.api.arrival import App, Arrival, Receive, Response, Scope, Sen
 from lockgate.app.api.body import CallerLeft
 from lockgate.app.api.offer import Front
 from lockgate.app.api.problems import Dialect, NoSuchMethod
+from lockgate.app.api.watch import BODY_S, Watches
 from lockgate.core.errors import CallTooSlow, LockgateError, UnknownPath
 from lockgate.core.exchange import Outcome
 
@@ -108,13 +109,14 @@ def _allowed(methods: dict[str, Route]) -> tuple[str, ...]:
     return (*methods, *also, "OPTIONS")
 
 
-def build_app(front: Front) -> App:
-    """Make the ASGI application of *front*."""
+def build_app(front: Front, *, body_s: float = BODY_S) -> App:
+    """Make the ASGI application of *front*; bodies must arrive within *body_s* seconds."""
     router = Router(ROUTES)
+    watches = Watches(body_s)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            arrival = Arrival(scope, receive, send)
+            arrival = Arrival(scope, receive, send, watches)
             await _serve(front, router, arrival)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
