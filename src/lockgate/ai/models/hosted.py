@@ -45,6 +45,12 @@ class Hosted:
         self.name = name
         self._clock = clock or SystemClock()
         self._replicas = tuple(Replica(name, path, self._clock) for path in sockets)
+        self._closed = False
+
+    @property
+    def connected(self) -> int:
+        """Count the replicas that can be asked without connecting first."""
+        return sum(replica.line is not None for replica in self._replicas)
 
     async def ask(self, verb: frames.Verb, body: object, deadline: float) -> frames.Reply:
         """Have one replica answer; *deadline* in monotonic seconds.
@@ -103,13 +109,20 @@ class Hosted:
         return True
 
     async def close(self) -> None:
-        """Hang up everywhere; what is still asked fails with `BackendGone`."""
+        """Hang up everywhere; what is asked, now or later, fails with `BackendGone`."""
+        self._closed = True
         for replica in self._replicas:
             await replica.close()
 
     async def _begin(
         self, verb: frames.Verb, body: object, deadline: float, waiting: Whole | Pieces
     ) -> tuple[int, Line]:
+        if self._closed:
+            raise BackendGone("the connections to the runners are closed", target=self.name)
+        if deadline <= self._clock.monotonic():
+            raise BackendTimeout(
+                "the deadline had passed before a runner was asked", target=self.name
+            )
         encoded = self._encode(body)
         line = await self._line(deadline)
         try:

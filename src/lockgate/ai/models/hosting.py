@@ -63,7 +63,7 @@ class Hosting:
         self.clock = clock
         self.places = places
         self.tasks: set[asyncio.Task[frames.Frame]] = set()
-        self._visitors: set[Visitor] = set()
+        self.visitors: set[Visitor] = set()
 
     def visitor(self) -> Visitor:
         """Make the protocol for one more connection."""
@@ -71,11 +71,11 @@ class Hosting:
 
     def arrived(self, visitor: Visitor) -> None:
         """Remember *visitor* until it has left."""
-        self._visitors.add(visitor)
+        self.visitors.add(visitor)
 
     def left(self, visitor: Visitor) -> None:
         """Forget *visitor*."""
-        self._visitors.discard(visitor)
+        self.visitors.discard(visitor)
 
     async def close(self, grace: float) -> None:
         """Let what is under way finish for *grace* seconds, then hang up on everybody.
@@ -88,7 +88,7 @@ class Hosting:
             task.cancel()
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=LAST_WORDS_S)
-        for visitor in tuple(self._visitors):
+        for visitor in tuple(self.visitors):
             visitor.hang_up()
 
 

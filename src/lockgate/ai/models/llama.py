@@ -61,8 +61,7 @@ class LlamaBackend:
         return any(await asyncio.gather(*(each.backend.ready() for each in self._replicas)))
 
     async def close(self) -> None:
-        for replica in self._replicas:
-            await replica.close()
+        await asyncio.gather(*(replica.close() for replica in self._replicas))
 
     def _choose(self) -> _Replica:
         sure = [replica for replica in self._replicas if not replica.doubted]
@@ -194,7 +193,6 @@ def _parameters(llama: Any, settings: LlamaSettings, socket: Path, token: str) -
     parameters.cpuparams.n_threads = settings.threads or min(_cores(), MOST_THREADS)
     parameters.verbosity = -1
     parameters.ui = False
-    parameters.endpoint_slots = False  # it shows other callers' prompts
     parameters.cache_ram_mib = 0  # 8 GB by default: memory must stay flat
     return parameters
 
