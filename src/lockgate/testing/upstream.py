@@ -109,12 +109,19 @@ class Upstream:
 
     Attributes:
         visits: Every connection so far, in order of arrival.
+        port: Where it listens once it has been entered; 0 for a unix socket.
     """
 
     def __init__(
-        self, script: Script, *, path: Path | None = None, tls: ssl.SSLContext | None = None
+        self,
+        script: Script,
+        *,
+        host: str = "127.0.0.1",
+        path: Path | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._script = script
+        self._host = host
         self._path = path
         self._tls = tls
         self._playing: set[asyncio.Task[None]] = set()
@@ -122,23 +129,20 @@ class Upstream:
         self._server: asyncio.Server | None = None
         self._arrived = asyncio.Event()
         self.visits: list[Visit] = []
+        self.port = 0
 
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         if self._path is not None:
             self._server = await asyncio.start_unix_server(self._welcome, self._path)
         else:
-            self._server = await asyncio.start_server(self._welcome, "127.0.0.1", 0, ssl=self._tls)
+            self._server = await asyncio.start_server(self._welcome, self._host, 0, ssl=self._tls)
+            self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -96,9 +96,9 @@ class Line(asyncio.Protocol):
         Raises:
             Stale: The connection was closed while it lay idle.
         """
+        self._clear()
         if self.closing or self._transport is None:
             raise self._cut(None)
-        self._clear()
         self._wants_stream = stream
         self._complete = False
         self._deadline = deadline
