@@ -27,7 +27,7 @@ from lockgate.ai.models.llama import LlamaBackend
 from lockgate.ai.models.openai import OpenAIBackend
 from lockgate.ai.models.sklearn import SklearnBackend
 from lockgate.ai.models.wire import Origin, Wire
-from lockgate.app.api.front import Check, Front, Metadata, Offer, build_app
+from lockgate.app.api.front import Check, Front, Metadata, Offer, TensorSpec, build_app
 from lockgate.app.integrations.prometheus import Metrics
 from lockgate.core.clock import SystemClock, SystemIds
 from lockgate.core.errors import StoreError
@@ -212,7 +212,7 @@ class _Services:
         if service.cache is not None:
             kept = Answers(service.cache.entries, self._clock)
         caller = Caller(self._targets(), self._terms(service), self._clock)
-        ladder = tuple(self._rung(rung, caller, kept, release) for rung in service.ladder)
+        ladder = tuple(self._rung(rung, caller, kept) for rung in service.ladder)
         inward = _guard(service.guards.inward)
         outward = _guard(service.guards.outward)
         return Path(
@@ -230,7 +230,7 @@ class _Services:
             back=(
                 Degrade(ladder),
                 ScreenOut(outward, lambda: StreamScreen(outward or _NOTHING)),
-                Remember(kept, release),
+                Remember(kept),
             ),
             record=self._record,
             clock=self._clock,
@@ -266,13 +266,13 @@ class _Services:
             bar=Bar(judge, 0.0 if confidence is None else confidence.at_least),
         )
 
-    def _rung(self, rung: schema.Rung, caller: Caller, kept: Answers | None, release: str) -> Rung:
+    def _rung(self, rung: schema.Rung, caller: Caller, kept: Answers | None) -> Rung:
         on = frozenset[str](rung.on)
         if isinstance(rung, schema.TargetRung):
             return TargetRung(rung.target, on, caller)
         if isinstance(rung, schema.CacheRung):
             assert kept is not None
-            return CacheRung(rung.up_to, on, kept, release)
+            return CacheRung(rung.up_to, on, kept)
         return UncertainRung(rung.uncertain, on)
 
     def _contract(self, file: str | None) -> Contract | None:

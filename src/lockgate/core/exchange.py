@@ -198,6 +198,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         release: Digest of everything that changes answers; empty until routed.
+        cache_key: Under which an answer would be kept; None if it must not be.
         plan: Names of the targets that may answer, best first.
         attempts: Every try at a target so far, also those that failed.
         unsure: The last answer that was not good enough, kept for protocols that must give numbers.
@@ -206,6 +207,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     call: Call
     release: str = ""
+    cache_key: bytes | None = None
     plan: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     answer: Answer | None = None

@@ -15,8 +15,8 @@ PICO_PER_USD = 10**12
 
 def usd(pico: int) -> str:
     """Write *pico* as decimal US dollars without an exponent, e.g. ``0.000021``."""
-    text = format(Decimal(pico).scaleb(-12), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, part = divmod(pico, PICO_PER_USD)
+    return f"{whole}.{part:012d}".rstrip("0").rstrip(".")
 
 
 def pico(amount: Decimal | str) -> int:

@@ -2,13 +2,12 @@
 
 Place   recall: after screen, so that the key is what would be sent; remember: last on the way back
 Reads   exchange.call (tenant, every parameter of the request), the release
-Writes  recall: exchange.answer, exchange.outcome; remember: the cache
+Writes  recall: exchange.cache_key, or exchange.answer and outcome; remember: the cache
 Leaves  streams, and every answer that did not come from a target at first hand
 """
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
@@ -17,7 +16,7 @@ import msgspec
 
 from lockgate.core.clock import Clock
 from lockgate.core.exchange import Answer, Call, Exchange, Outcome
-from lockgate.core.payload import Chat, ChatReply, Rows, RowsReply
+from lockgate.core.payload import Chat, ChatReply, Json, Rows, RowsReply
 
 RECALL: Final = "recall"
 REMEMBER: Final = "remember"
@@ -25,35 +24,24 @@ REMEMBER: Final = "remember"
 MAX_BYTES: Final = 64_000_000
 """Weight of all answers one service keeps in one worker."""
 
-_length = struct.Struct("<I").pack
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def key_of(call: Call, release: str) -> bytes | None:
     """Give the cache key of *call*, or None if it must not be cached.
 
-    Every part goes in with its length before it, so no two different calls share a key by
-    concatenation. The model's name stands for the release and is left out.
+    It is a hash of one JSON value that holds tenant, release, surface and every parameter, so no
+    two different calls can share a key by concatenation.
     """
     request = call.request
     if isinstance(request, Chat):
         if request.stream:
             return None
-        parts = [
-            part
-            for name in sorted(request.fields)
-            if name != "model"
-            for part in (name.encode(), bytes(request.fields[name]))
-        ]
-    elif isinstance(request, Rows):
-        parts = [_encode(request.input)]
+        asked: Json = request.fields
     else:
-        parts = [_encode(request)]
-    hashed = blake2b(digest_size=24)
-    for part in (call.caller.tenant.encode(), release.encode(), call.surface.encode(), *parts):
-        hashed.update(_length(len(part)))
-        hashed.update(part)
-    return hashed.digest()
+        asked = request.input if isinstance(request, Rows) else request
+    whole = _encode((call.caller.tenant, release, call.surface, asked))
+    return blake2b(whole, digest_size=24).digest()
 
 
 class Answers:
@@ -110,9 +98,11 @@ class Recall:
         if self._answers is None:
             return exchange
         key = key_of(exchange.call, self._release)
-        found = None if key is None else self._answers.get(key, self._fresh)
-        if found is None:
+        if key is None:
             return exchange
+        found = self._answers.get(key, self._fresh)
+        if found is None:
+            return msgspec.structs.replace(exchange, cache_key=key)
         return msgspec.structs.replace(
             exchange,
             answer=found,
@@ -127,23 +117,21 @@ class Remember:
 
     name = REMEMBER
 
-    def __init__(self, answers: Answers | None, release: str) -> None:
+    def __init__(self, answers: Answers | None) -> None:
         self._answers = answers
-        self._release = release
 
     async def __call__(self, exchange: Exchange) -> Exchange:
         """Keep the answer if it may be given again."""
-        if self._answers is None or exchange.outcome is not Outcome.ANSWERED:
+        key, answer = exchange.cache_key, exchange.answer
+        if self._answers is None or key is None or answer is None:
             return exchange
-        key = key_of(exchange.call, self._release)
-        if key is not None and _cacheable(exchange.answer):
-            assert exchange.answer is not None
-            kept = msgspec.structs.replace(exchange.answer, cost=0)
-            self._answers.put(key, kept)
+        if exchange.outcome is Outcome.ANSWERED and _cacheable(answer):
+            self._answers.put(key, msgspec.structs.replace(answer, cost=0))
         return exchange
 
 
-def _cacheable(answer: Answer | None) -> bool:
-    if answer is None or not isinstance(answer.reply, ChatReply | RowsReply):
-        return False
-    return not (isinstance(answer.reply, ChatReply) and answer.reply.finish_reason != "stop")
+def _cacheable(answer: Answer) -> bool:
+    reply = answer.reply
+    if isinstance(reply, ChatReply):
+        return reply.finish_reason == "stop"
+    return isinstance(reply, RowsReply)

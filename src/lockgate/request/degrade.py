@@ -23,7 +23,7 @@ from lockgate.core.errors import (
 )
 from lockgate.core.exchange import Answer, Exchange, Outcome
 from lockgate.core.payload import Chat, ChatReply, Json, RowsReply, Tensors
-from lockgate.request.cache import Answers, key_of
+from lockgate.request.cache import Answers
 from lockgate.request.call import Caller
 
 NAME: Final = "degrade"
@@ -113,15 +113,14 @@ class CacheRung:
 
     name = "cache"
 
-    def __init__(self, up_to: float, on: frozenset[str], answers: Answers, release: str) -> None:
+    def __init__(self, up_to: float, on: frozenset[str], answers: Answers) -> None:
         self.on = on
         self._up_to = up_to
         self._answers = answers
-        self._release = release
 
     async def step(self, exchange: Exchange) -> Exchange:
         """Look the question up among answers that may be old."""
-        key = key_of(exchange.call, self._release)
+        key = exchange.cache_key
         found = None if key is None else self._answers.get(key, self._up_to)
         if found is None:
             return exchange

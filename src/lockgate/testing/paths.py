@@ -96,7 +96,7 @@ class Bench:
             back=(
                 Degrade(rungs),
                 ScreenOut(guard, lambda: HoldBack(guard or FakeGuard("\0"))),
-                Remember(answers, "r1"),
+                Remember(answers),
             ),
             record=Record((self.recorder,), self.clock),
             clock=self.clock,
@@ -107,5 +107,5 @@ class Bench:
             return UncertainRung(self.says, ALL)
         if word == "cache":
             assert answers is not None
-            return CacheRung(3600.0, ALL, answers, "r1")
+            return CacheRung(3600.0, ALL, answers)
         return TargetRung(word, ALL, caller)
