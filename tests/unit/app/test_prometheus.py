@@ -57,9 +57,12 @@ class Later:
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:
-    """Read Prometheus' text format with its own parser: values by name and label values."""
+    """Read Prometheus' text format with its own parser: values by name and label values.
+
+    Labels are in the order of their names.
+    """
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
@@ -70,18 +73,18 @@ def test_every_metric_of_a_call_is_told() -> None:
     metrics = Metrics(after=Later())
     metrics.record(ENTRY)
     got = samples(metrics.render())
-    assert got["lockgate_requests_total", "assistant", "answered"] == 1
-    assert got["lockgate_tokens_total", "assistant", "input"] == 7
-    assert got["lockgate_tokens_total", "assistant", "output"] == 3
+    assert got["lockgate_requests_total", "answered", "assistant"] == 1
+    assert got["lockgate_tokens_total", "input", "assistant"] == 7
+    assert got["lockgate_tokens_total", "output", "assistant"] == 3
     assert got["lockgate_cost_usd_total", "assistant"] == pytest.approx(1.5e-6)
-    assert got["lockgate_attempts_total", "small", "accepted"] == 1
-    assert got["lockgate_guard_actions_total", "pii", "mend"] == 1
+    assert got["lockgate_attempts_total", "accepted", "small"] == 1
+    assert got["lockgate_guard_actions_total", "mend", "pii"] == 1
     assert got["lockgate_stage_duration_seconds_sum", "admit"] == 0.25
     assert got["lockgate_stage_duration_seconds_count", "admit"] == 1
     assert ("lockgate_stage_duration_seconds_count", "call") not in got
     assert got["lockgate_time_to_first_token_seconds_count", "assistant"] == 1
-    assert got["lockgate_confidence_ratio_bucket", "assistant", "0.95"] == 0
-    assert got["lockgate_confidence_ratio_bucket", "assistant", "0.99"] == 1
+    assert got["lockgate_confidence_ratio_bucket", "0.95", "assistant"] == 0
+    assert got["lockgate_confidence_ratio_bucket", "0.99", "assistant"] == 1
 
 
 def test_buckets_are_running_totals() -> None:
@@ -91,10 +94,10 @@ def test_buckets_are_running_totals() -> None:
         metrics.record(msgspec.structs.replace(ENTRY, seconds=seconds))
     got = samples(metrics.render())
     name = "lockgate_request_duration_seconds_bucket"
-    assert got[name, "assistant", "0.001"] == 1
-    assert got[name, "assistant", "0.005"] == 2
-    assert got[name, "assistant", "120.0"] == 2
-    assert got[name, "assistant", "+Inf"] == 3
+    assert got[name, "0.001", "assistant"] == 1
+    assert got[name, "0.005", "assistant"] == 2
+    assert got[name, "120.0", "assistant"] == 2
+    assert got[name, "+Inf", "assistant"] == 3
     assert got["lockgate_request_duration_seconds_sum", "assistant"] == pytest.approx(1000.005)
 
 
@@ -109,7 +112,7 @@ def test_any_worker_tells_for_all(tmp_path: Path) -> None:
     del workers[2]
     for worker in workers:
         got = samples(worker.render())
-        assert got["lockgate_requests_total", "assistant", "answered"] == 3 * (FOLD + 5)
+        assert got["lockgate_requests_total", "answered", "assistant"] == 3 * (FOLD + 5)
         assert got["lockgate_cost_usd_total", "assistant"] == pytest.approx(3 * (FOLD + 5) * 1.5e-6)
 
 
@@ -138,7 +141,7 @@ def test_a_file_that_is_not_one_of_ours_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "1-1.metrics").write_bytes(b"\x93half")
     metrics = Metrics(tmp_path, Later())
     metrics.record(ENTRY)
-    assert samples(metrics.render())["lockgate_requests_total", "assistant", "answered"] == 1
+    assert samples(metrics.render())["lockgate_requests_total", "answered", "assistant"] == 1
 
 
 def test_a_full_disk_costs_no_call_and_is_tried_again(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
@@ -69,7 +69,7 @@ def expose(
     build: Mapping[str, str],
 ) -> bytes:
     """Add up what *everyone* counted, and write it in Prometheus' text format."""
-    counts: Counter[Key] = Counter()
+    counts: defaultdict[Key, float] = defaultdict(float)
     histograms: dict[Key, list[float]] = {}
     stages: dict[str, list[float]] = {}
     for numbers in everyone:
