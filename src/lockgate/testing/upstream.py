@@ -61,7 +61,7 @@ class Visit:
                 name.lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)
             }
             body = await self._reader.readexactly(int(headers.get("content-length", "0")))
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
+        except (asyncio.IncompleteReadError, OSError) as error:
             self.left.set()
             raise EOFError from error
         received = Received(line, headers, body)
@@ -96,7 +96,7 @@ class Visit:
         try:
             while await self._reader.read(65_536):
                 pass
-        except ConnectionError:
+        except OSError:  # a reset, or TLS that was closed in the middle of a record
             pass
         self.left.set()
 
@@ -178,7 +178,7 @@ class Upstream:
         try:
             await self._script(visit)
             await visit.gone()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             visit.left.set()
         except Exception as error:  # noqa: BLE001 — a mistake in a script must fail its test
             self._failures.append(error)
