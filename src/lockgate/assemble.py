@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from lockgate.ai.confidence.signal import LogprobJudge, ProbabilityJudge
-from lockgate.ai.guards.screen import GuardSpec
+from lockgate.ai.guards.screen import GuardSpec, Screen
 from lockgate.ai.guards.screen import build as build_guard
 from lockgate.ai.guards.stream import StreamScreen
 from lockgate.ai.models.artefact import sha256_of
@@ -34,7 +34,7 @@ from lockgate.core.errors import StoreError
 from lockgate.core.exchange import Signal
 from lockgate.core.money import Price, pico
 from lockgate.core.payload import Json
-from lockgate.core.ports import Backend, Contract, Guard
+from lockgate.core.ports import Backend, Contract
 from lockgate.core.release import frozen
 from lockgate.manifest import schema
 from lockgate.manifest.load import Loaded
@@ -229,7 +229,7 @@ class _Services:
             ),
             back=(
                 Degrade(ladder),
-                ScreenOut(outward, lambda: StreamScreen(outward or _NOTHING)),
+                ScreenOut(outward, _streams(outward)),
                 Remember(kept),
             ),
             record=self._record,
@@ -332,7 +332,10 @@ def _spec(tensor: TensorForm) -> TensorSpec:
     return TensorSpec(name=tensor.name, datatype=tensor.datatype, shape=tuple(tensor.shape))
 
 
-def _guard(entries: tuple[Any, ...]) -> Guard | None:
+GuardEntries = tuple[schema.GuardName | dict[schema.GuardName, schema.Action], ...]
+
+
+def _guard(entries: GuardEntries) -> Screen | None:
     specs = [
         GuardSpec(entry) if isinstance(entry, str) else GuardSpec(*next(iter(entry.items())))
         for entry in entries
@@ -340,9 +343,16 @@ def _guard(entries: tuple[Any, ...]) -> Guard | None:
     return build_guard(specs) if specs else None
 
 
-def _uninjected(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+def _uninjected(entries: GuardEntries) -> GuardEntries:
     """Leave out the search for instructions: the application's own texts are there to instruct."""
     return tuple(entry for entry in entries if entry != "injection" and "injection" not in entry)
 
 
-_NOTHING = build_guard([])
+def _streams(guard: Screen | None) -> Callable[[], StreamScreen]:
+    """Make what screens one stream after the other; never asked for without a guard."""
+
+    def fresh() -> StreamScreen:
+        assert guard is not None
+        return StreamScreen(guard)
+
+    return fresh

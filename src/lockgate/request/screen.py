@@ -9,7 +9,7 @@ Leaves  numbers, tool schemas and images; streamed text goes on once no finding 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -75,7 +75,7 @@ class ScreenIn:
             after = self._tensors(request, seen)
         if not seen:
             return exchange
-        _refuse_if_told(seen, "the input")
+        _refuse_if_told(seen, "the input", "in", exchange.tally)
         return msgspec.structs.replace(
             exchange,
             call=msgspec.structs.replace(exchange.call, request=after),
@@ -137,7 +137,7 @@ class ScreenOut:
         reply = self._reply(answer.reply, self._guard, seen)
         if not seen:
             return exchange
-        _refuse_if_told(seen, "the answer")
+        _refuse_if_told(seen, "the answer", "out", exchange.tally)
         return _with(exchange, answer, reply, seen)
 
     def _reply(
@@ -197,12 +197,11 @@ class ScreenedChunks:
         return await self._checked(self._screen.feed(chunk.text)) if chunk.text else ""
 
     async def _checked(self, screened: Screened) -> str:
-        if screened.verdicts:
-            self._tally.verdicts += tuple(_on_side(list(screened.verdicts), "out"))
-            if any(verdict.decision is Decision.REFUSE for verdict in screened.verdicts):
-                await self.aclose()
-                self._tally.ended = "refused"
-                _refuse_if_told(list(screened.verdicts), "the answer")
+        if any(verdict.decision is Decision.REFUSE for verdict in screened.verdicts):
+            await self.aclose()
+            self._tally.ended = "refused"
+            _refuse_if_told(list(screened.verdicts), "the answer", "out", self._tally)
+        self._tally.verdicts += tuple(_on_side(screened.verdicts, "out"))
         return screened.text
 
 
@@ -219,13 +218,15 @@ def _with(
     )
 
 
-def _on_side(seen: list[Verdict], side: str) -> Iterator[Verdict]:
+def _on_side(seen: Sequence[Verdict], side: str) -> Iterator[Verdict]:
     return (msgspec.structs.replace(verdict, side=side) for verdict in seen)
 
 
-def _refuse_if_told(seen: list[Verdict], what: str) -> None:
+def _refuse_if_told(seen: list[Verdict], what: str, side: str, tally: Tally) -> None:
+    """Stop at the first refusal; the verdicts go to the tally, which outlives the stage."""
     for verdict in seen:
         if verdict.decision is Decision.REFUSE:
+            tally.verdicts += tuple(_on_side(seen, side))
             raise CallRefused(f"{what} was refused by guard '{verdict.by}': {verdict.reason}")
 
 

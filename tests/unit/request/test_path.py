@@ -245,12 +245,16 @@ async def test_a_refusal_reaches_no_model_and_is_called_refused() -> None:
     """A refused input costs nothing; the message names the guard and not the text."""
     backend = FakeBackend([a_reply("hi")])
     guard = FakeGuard("attack", Decision.REFUSE)
-    exchange = await Bench({"small": backend}, guard=guard).path().carry(a_call(a_chat("attack!")))
+    bench = Bench({"small": backend}, guard=guard)
+    path = bench.path()
+    exchange = await path.carry(a_call(a_chat("attack!")))
+    path.record(exchange, 400)
 
     assert exchange.outcome is Outcome.REFUSED
     assert isinstance(exchange.failure, CallRefused)
     assert "attack!" not in exchange.failure.message
     assert backend.asked == []
+    assert [verdict.decision for verdict in bench.recorder.entries[0].verdicts] == ["refuse"]
 
 
 async def test_a_key_for_another_service_is_not_let_in() -> None:
