@@ -76,7 +76,7 @@ def calls(
     else:
         print("no such calls in the ledger", file=sys.stderr)
     if page.following is not None:
-        print(f"there may be more: --limit {limit} was reached", file=sys.stderr)
+        print(f"there are more than --limit {limit}", file=sys.stderr)
     return 0
 
 

@@ -103,9 +103,13 @@ def milliseconds(seconds: float) -> str:
 def facts(entry: Entry) -> dict[str, Any]:
     """Lay *entry* out for JSON: the ledger's fields by name, times as text, cost also in USD."""
     plain = {name: msgspec.to_builtins(getattr(entry, name)) for name in entry.__struct_fields__}
+    plain["attempts"] = [_priced(attempt) for attempt in plain["attempts"]]
+    return _priced(plain) | {"received_at": stamp(entry.received_at)}
+
+
+def _priced(plain: dict[str, Any]) -> dict[str, Any]:
     cost = plain.pop("cost")
-    money = {"cost_usd": usd(cost), "cost_pico_usd": cost}
-    return plain | {"received_at": stamp(entry.received_at)} | money
+    return plain | {"cost_usd": usd(cost), "cost_pico_usd": cost}
 
 
 def print_json(items: Sequence[dict[str, Any]]) -> None:

@@ -30,6 +30,7 @@ from lockgate.store.segments import Folder, Listing
 CHUNK = 4 * LARGEST_FRAME
 """Bytes of a segment that are taken in one transaction."""
 _BIGGEST = (1 << 63) - 1
+_INDEXED = 500  # characters; Postgres refuses a row whose indexed texts exceed 2704 bytes
 _json = msgspec.json.Encoder().encode
 
 
@@ -202,10 +203,10 @@ def _insert_statement(store: Store) -> str:
 def _row(segment: str, offset: int, entry: Entry) -> tuple[Any, ...]:
     """Lay *entry* out in the order of the table's columns."""
     return (
-        entry.id,
+        entry.id[:_INDEXED],
         segment,
         offset,
-        entry.service,
+        entry.service[:_INDEXED],
         entry.surface,
         entry.release,
         entry.key_id,

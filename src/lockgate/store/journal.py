@@ -38,6 +38,7 @@ MAX_PAYLOAD = 256 * 1024
 _HEADER = struct.Struct("<II")
 LARGEST_FRAME = _HEADER.size + MAX_PAYLOAD
 _BIGGEST = (1 << 63) - 1
+_LONGEST_TEXT = 1000
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
@@ -47,15 +48,19 @@ def frame(entry: Entry) -> bytes:
     try:
         payload = _encode(entry)
     except (UnicodeEncodeError, OverflowError):
-        payload = _encode(_plain(entry))
+        entry = _plain(entry)
+        payload = _encode(entry)
     if len(payload) > MAX_PAYLOAD:
-        payload = _encode(_without_details(entry, len(payload)))
+        payload = _encode(_short(entry, len(payload)))
     return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def _without_details(entry: Entry, size: int) -> Entry:
-    note = Note("record", "trimmed", f"details of {size} bytes were too large for the journal")
-    return msgspec.structs.replace(entry, attempts=(), verdicts=(), trail=(note,))
+def _short(entry: Entry, size: int) -> Entry:
+    """Give *entry* without its details, and with no more of its texts than fits."""
+    note = Note("record", "trimmed", f"{size} bytes were too many for the journal")
+    texts = {name: getattr(entry, name) for name in entry.__struct_fields__}
+    clipped = {name: text[:_LONGEST_TEXT] for name, text in texts.items() if isinstance(text, str)}
+    return msgspec.structs.replace(entry, **clipped, attempts=(), verdicts=(), trail=(note,))
 
 
 def _plain(entry: Entry) -> Entry:

@@ -86,9 +86,9 @@ class Ledger:
         wanted = _matching(since_ns, service, outcome) + _older(before)
         query = select(calls).where(*wanted).order_by(calls.c.received_at.desc(), calls.c.id.desc())
         with self._store.read() as connection:
-            rows = connection.execute(query.limit(limit)).mappings().all()
-        found = tuple(_entry(row) for row in rows)
-        more = bool(found) and len(found) == limit
+            rows = connection.execute(query.limit(limit + 1)).mappings().all()
+        found = tuple(_entry(row) for row in rows[:limit])
+        more = len(rows) > limit > 0
         return Page(found, Place(found[-1].received_at, found[-1].id) if more else None)
 
     def call(self, call_id: str) -> Entry | None:
