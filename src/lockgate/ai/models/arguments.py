@@ -58,13 +58,13 @@ def chat_arguments(signature: Signature, messages: Sequence[Message]) -> Argumen
 
 def _is_meant(signature: Signature, value: dict[str, Json]) -> bool:
     """Decide whether the keys of *value* are meant to be parameters."""
+    if not _takes_positional(signature):
+        return True
     named = {p.name: p for p in signature.parameters.values() if p.kind in _BY_NAME}
-    if not named:
-        return not _takes_positional(signature)
     required = {name for name, p in named.items() if p.default is Parameter.empty}
     if required:
         return required <= value.keys()
-    return any(name in named for name in value) or not _takes_positional(signature)
+    return not named.keys().isdisjoint(value)
 
 
 def _takes_positional(signature: Signature) -> bool:

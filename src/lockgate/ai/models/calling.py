@@ -73,7 +73,7 @@ class Callee:
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         outcome = await self._threads.run(_contained, function, *args)
         if isinstance(outcome, _Raised):
-            raise outcome.error
+            raise _fact(outcome.error)  # as it is, a coroutine could not raise `StopIteration`
         return outcome
 
 

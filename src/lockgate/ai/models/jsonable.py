@@ -33,7 +33,7 @@ def _plain(value: Any) -> object:
         return value.tolist()
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    raise NotImplementedError
+    raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
 def _finite(value: Json) -> bool:
@@ -41,6 +41,6 @@ def _finite(value: Json) -> bool:
         return math.isfinite(value)
     if isinstance(value, dict):
         return all(map(_finite, value.values()))
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return all(map(_finite, value))
     return True
