@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 READY = "ready"
+"""What a child says on stderr once it does its work."""
+TOKEN = "LOCKGATE_RUN_TOKEN"  # noqa: S105 — a variable's name
+"""Environment variable with the secret that workers show to runners."""
 _LONGEST_LINE = 8192
 _LAST_WORDS_SECONDS = 0.5  # a grandchild may keep the pipe open for ever
 

@@ -10,7 +10,6 @@ import asyncio
 import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,10 +21,11 @@ import msgspec
 from lockgate.manifest.load import Loaded
 from lockgate.processes import front_door, serving
 from lockgate.processes.backoff import Backoff
+from lockgate.processes.child import TOKEN
 from lockgate.processes.greeting import greeting
 from lockgate.processes.plan import Asked, children, load_for_serving, longest_socket_name
 from lockgate.processes.supervisor import Reports, Supervisor
-from lockgate.processes.worker import TOKEN
+from lockgate.processes.voice import Voice
 
 
 def serve(asked: Asked, environ: Mapping[str, str]) -> int:
@@ -48,7 +48,11 @@ def serve(asked: Asked, environ: Mapping[str, str]) -> int:
             front_door.listen(address) as door,
             serving.run_dir(longest_socket_name(loaded.manifest)) as run,
         ):
-            return _supervise(Desk(loaded, door, run, has_key=has_key), asked, environ)
+            desk = Desk(loaded, door, run, has_key=has_key)
+            try:
+                return _supervise(desk, asked, environ)
+            finally:
+                desk.voice.close()
 
 
 def prepare_store(loaded: Loaded) -> bool:
@@ -80,6 +84,7 @@ class Desk:
         self.loaded = loaded
         self.door = door
         self.run = run
+        self.voice = Voice()
         self._has_key = has_key
         self._serving = serving.Serving(
             pid=os.getpid(),
@@ -90,7 +95,12 @@ class Desk:
 
     def reports(self) -> Reports:
         """Give the supervisor its ears."""
-        return Reports(say=say, changed=self._changed, serving=self._greet, draining=self._draining)
+        return Reports(
+            say=self.voice.say,
+            changed=self._changed,
+            serving=self._greet,
+            draining=self._draining,
+        )
 
     def _changed(self, pids: dict[str, int]) -> None:
         self._note(msgspec.structs.replace(self._serving, children=pids))
@@ -98,23 +108,16 @@ class Desk:
     def _greet(self) -> None:
         self._note(msgspec.structs.replace(self._serving, ready=True))
         for line in greeting(self.loaded.manifest, self._serving.url, has_key=self._has_key):
-            say(line)
+            self.voice.say(line)
 
     def _draining(self) -> None:
         self._note(msgspec.structs.replace(self._serving, ready=False))
         self.door.close()  # the workers close theirs: from then on nobody can connect
-        say("draining: calls in flight are finished, new ones are turned away")
 
     def _note(self, now: serving.Serving) -> None:
         self._serving = now
         with suppress(OSError):  # a full disk must not end a running server
             serving.write(self.loaded.root, now)
-
-
-def say(line: str) -> None:
-    """Tell the operator; a closed terminal must not end a running server."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 — the one place that prints
 
 
 def _supervise(desk: Desk, asked: Asked, environ: Mapping[str, str]) -> int:

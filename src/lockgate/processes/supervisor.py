@@ -30,8 +30,9 @@ GIVE_UP = 5
 FIRST_CHANCE_SECONDS = 30.0
 """How long the greeting waits for runners that are still loading their models."""
 _MARGIN_SECONDS = 3.0  # after the workers' own grace, for the records of calls they cut short
-_RUNNER_SECONDS = 5.0
+_RUNNER_SECONDS = 7.0  # they allow the calls under way 5
 _STEWARD_SECONDS = 15.0  # its last ingest
+_REMEMBERED_LINES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,16 @@ class Post:
         self.deaths = 0
         self.tried = asyncio.Event()
         self.able = asyncio.Event()
+        self._said: set[str] = set()
+
+    def news(self, line: str) -> bool:
+        """Say whether *line* is more than what it said before each of its deaths."""
+        if self.able.is_set():
+            return True
+        known = line in self._said
+        if len(self._said) < _REMEMBERED_LINES:
+            self._said.add(line)
+        return not (known and self.deaths)
 
     @property
     def hopeless(self) -> bool:
@@ -102,6 +113,8 @@ class Supervisor:
             greeting = tasks.create_task(self._greet(), name="greeting")
             await self._stop.wait()
             greeting.cancel()
+            if not self._failed:
+                self._tell.say("draining: calls in flight are finished, new ones turned away")
             self._tell.draining()
             await self._end_in_order()
         return 1 if self._failed else 0
@@ -173,7 +186,7 @@ class Supervisor:
         return hear
 
     def _repeat(self, post: Post, line: str) -> None:
-        if not post.hopeless:
+        if post.news(line):
             self._tell.say(f"{post.spec.name}: {line}")
 
     def _welcome(self, post: Post, child: Child) -> None:
@@ -188,13 +201,13 @@ class Supervisor:
             when = f"in {delay:.1f} s" if delay else "now"
             self._tell.say(f"{name} {death}; restarting {when} ({ordinal(post.deaths)} time)")
         elif post.spec.role is Role.WORKER:
-            self._tell.say(f"{name} {death} {GIVE_UP} times and never accepted a call: giving up")
+            self._tell.say(f"{name} {death}, {GIVE_UP} times in a row, at start: giving up")
             self._failed = True
             self._stop.set()
         elif post.deaths == GIVE_UP:
             self._tell.say(
-                f"{name} {death} {GIVE_UP} times and never was ready: services do without it; "
-                f"it is tried again, in silence, every {self._backoff.cap:g} s at most"
+                f"{name} {death}, {GIVE_UP} times in a row, at start: services do without it; "
+                f"it is tried again, quietly, every {self._backoff.cap:g} s or sooner"
             )
 
     def _changed(self) -> None:

@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
@@ -22,10 +23,9 @@ import uvicorn
 import uvloop
 
 from lockgate.core.errors import LockgateError
-from lockgate.processes.child import READY
+from lockgate.processes.child import READY, TOKEN
 from lockgate.processes.http import IDLE_SECONDS, StrictHttp
 
-TOKEN = "LOCKGATE_RUN_TOKEN"  # noqa: S105 — a variable's name
 _TICK_SECONDS = 1.0  # uvicorn renews the `date` header in its tick
 _LAST_WORDS_SECONDS = 2.0
 
@@ -91,13 +91,21 @@ async def serve(asked: argparse.Namespace, open_house: OpenHouse) -> None:
     """Serve until asked to stop, then drain; every task has ended when this returns."""
     house = await open_house(asked)
     server = Server(_config(house.app, asked.grace))
-    await asyncio.get_running_loop().connect_read_pipe(lambda: _Lifeline(server.drain), sys.stdin)
+    if _is_pipe(sys.stdin.fileno()):
+        lifeline = _Lifeline(server.drain)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: lifeline, sys.stdin)
     gc.collect()
     gc.freeze()  # what start-up built lives as long as the process: never look through it again
     await server.serve(sockets=[socket.socket(fileno=asked.fd)])
     if server.server_state.tasks:
         await asyncio.wait(server.server_state.tasks, timeout=_LAST_WORDS_SECONDS)
     await house.close()
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """Tell a supervisor's pipe from a terminal or a file, whose end means nothing."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _config(app: Callable[..., Awaitable[None]], grace: int) -> uvicorn.Config:
