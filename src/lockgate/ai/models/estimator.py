@@ -11,6 +11,7 @@ import numpy as np
 
 from lockgate.ai.models import frames
 from lockgate.ai.models.hosting import Said
+from lockgate.ai.models.jsonable import finite
 from lockgate.ai.models.threads import Threads
 from lockgate.core.errors import BackendBroken, BackendError, BackendRejected, ManifestError
 from lockgate.core.payload import Json, Rows, Tensor, Tensors, TensorsReply
@@ -57,7 +58,11 @@ class SklearnModel:
         if isinstance(question, Rows):
             matrix = self._row(question.input)
             predicted = await self._predict(matrix)
-            return Said(body=self._output(predicted), probabilities=_surest(predicted))
+            output = self._output(predicted)
+            if not finite(output):
+                message = "the estimator predicted NaN or an infinity, which JSON does not have"
+                raise BackendBroken(message)
+            return Said(body=output, probabilities=_surest(predicted))
         if isinstance(question, Tensors):
             return await self._tensors(question)
         raise BackendRejected("a scikit-learn model takes JSON or tensors, not messages")

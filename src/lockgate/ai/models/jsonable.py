@@ -22,7 +22,7 @@ def jsonable(value: object) -> Json:
         raise ValueError("it is nested too deeply") from error
     except (TypeError, OverflowError, msgspec.MsgspecError) as error:
         raise ValueError(str(error)) from error
-    if not _finite(plain):
+    if not finite(plain):
         raise ValueError("it holds NaN or an infinity, which JSON does not have")
     return plain
 
@@ -36,11 +36,12 @@ def _plain(value: Any) -> object:
     raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
-def _finite(value: Json) -> bool:
+def finite(value: Json) -> bool:
+    """Say whether JSON has all numbers of *value*: no NaN, no infinity."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
-        return all(map(_finite, value.values()))
+        return all(map(finite, value.values()))
     if isinstance(value, list | tuple):
-        return all(map(_finite, value))
+        return all(map(finite, value))
     return True
