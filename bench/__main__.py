@@ -28,7 +28,7 @@ from importlib.metadata import version
 
 from bench import gateways, pinned
 from bench.gateways import HOME, ROOT, CannotStart, Gateway
-from bench.report import Footprint, Round, bars, figures, table, verdict
+from bench.report import Footprint, Round, bars, figures, hot_spots, table, verdict
 
 IDLE_SECONDS, WARM_UP_SECONDS = 3.0, 1.0
 
@@ -37,7 +37,7 @@ def load(gateway: Gateway, connections: int, seconds: float, *, stream: bool) ->
     """Put one load on a gateway, from the load's core."""
     words = [sys.executable, "-m", "bench.load", "--url", gateway.url, "--key", gateway.key]
     words += ["--connections", str(connections), "--seconds", str(seconds)]
-    spent = pinned.cpu_seconds(gateway.pid)
+    before = pinned.spent(gateway.pid, gateway.worker)
     with pinned.on_core(pinned.LOAD_CORE):
         done = subprocess.run(
             [*words, "--stream"] if stream else words,
@@ -46,9 +46,9 @@ def load(gateway: Gateway, connections: int, seconds: float, *, stream: bool) ->
             check=True,
             timeout=seconds + 60,
         )
-    spent = pinned.cpu_seconds(gateway.pid) - spent
+    spent = pinned.spent(gateway.pid, gateway.worker).since(before)
     found = json.loads(done.stdout)
-    answers = found["answered"] + found["late"]
+    answers = max(1, found["answered"] + found["late"])
     return Round(
         gateway=gateway.name,
         connections=connections,
@@ -57,7 +57,8 @@ def load(gateway: Gateway, connections: int, seconds: float, *, stream: bool) ->
         p99_us=found["p99_us"],
         answered=found["answered"],
         errors=found["errors"],
-        cpu_us=spent / answers * 1e6 if answers else 0.0,
+        cpu_us=spent.all / answers * 1e6,
+        worker_cpu_us=spent.worker / answers * 1e6,
     )
 
 
@@ -78,10 +79,10 @@ def running(names: list[str]) -> Generator[list[Gateway]]:
 
 def idle(gateway: Gateway) -> tuple[pinned.Memory, float]:
     """Watch a gateway do nothing; give its memory and the share of a core that it uses."""
-    began, spent = time.monotonic(), pinned.cpu_seconds(gateway.pid)
+    began, before = time.monotonic(), pinned.spent(gateway.pid, gateway.worker)
     time.sleep(IDLE_SECONDS)
-    spent = pinned.cpu_seconds(gateway.pid) - spent
-    share = spent / (time.monotonic() - began)
+    spent = pinned.spent(gateway.pid, gateway.worker).since(before)
+    share = spent.all / (time.monotonic() - began)
     return pinned.memory(gateway.pid, gateway.worker), share
 
 
@@ -97,21 +98,24 @@ def measure(everything: list[Gateway], chosen: argparse.Namespace) -> list[Round
                 tell(
                     f"round {number + 1}  {one.gateway:9} @{connections:<3} "
                     f"{one.per_second:>9,.0f} req/s  p50 {one.p50_us:>8,.0f} µs  "
-                    f"p99 {one.p99_us:>8,.0f} µs  {one.cpu_us:>7,.1f} µs CPU"
+                    f"p99 {one.p99_us:>8,.0f} µs  "
+                    f"CPU {one.worker_cpu_us:>7,.1f} / {one.cpu_us:>7,.1f} µs"
                     f"{f'  ERRORS {one.errors}' if one.errors else ''}"
                 )
     return rounds
 
 
 def profile(gateway: Gateway, chosen: argparse.Namespace) -> None:
-    """Sample a gateway's worker under load into a flame graph."""
+    """Sample a gateway's worker under load; print where its time goes."""
     workers = [one for one in pinned.tree(gateway.pid) if gateway.worker in " ".join(one.cmdline())]
-    picture = HOME / "results" / f"{gateway.name}.svg"
-    words = [str(HOME / "tools" / "bin" / "py-spy"), "record", "--rate", "500", "--nonblocking"]
-    words += ["--duration", str(int(chosen.seconds)), "--output", str(picture)]
-    with subprocess.Popen([*words, "--pid", str(workers[-1].pid)], cwd=ROOT):
+    stacks = HOME / "results" / f"{gateway.name}.folded"
+    words = [str(HOME / "tools" / "bin" / "py-spy"), "record", "--rate", "250", "--format", "raw"]
+    words += ["--duration", str(round(chosen.seconds)), "--output", str(stacks)]
+    words += ["--pid", str(workers[-1].pid)]
+    log = (HOME / "run" / "py-spy").open("wb")
+    with log, subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log):
         load(gateway, chosen.connections, chosen.seconds + 1, stream=chosen.stream)
-    tell(f"flame graph: {picture.relative_to(ROOT)}")
+    tell(f"\n{hot_spots(stacks.read_text())}\n\nwhole stacks: {stacks.relative_to(ROOT)}")
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -178,7 +182,7 @@ def options(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--stream", action="store_true", help="ask for server-sent events")
-    parser.add_argument("--profile", action="store_true", help="flame graph of the last gateway")
+    parser.add_argument("--profile", action="store_true", help="where the last gateway's time goes")
     chosen = parser.parse_args(words)
     chosen.only = chosen.only or list(gateways.KINDS)
     if not 1 <= chosen.rounds <= 20:

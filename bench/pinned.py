@@ -75,14 +75,28 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
-def cpu_seconds(pid: int) -> float:
-    """Sum up the processor time of a process tree, user and system."""
-    total = 0.0
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Processor time of a process tree, user and system, seconds; `worker` takes the calls."""
+
+    worker: float
+    all: float
+
+    def since(self, before: Spent) -> Spent:
+        """Give what was spent after *before*."""
+        return Spent(self.worker - before.worker, self.all - before.all)
+
+
+def spent(pid: int, worker: str) -> Spent:
+    """Say what a tree has used so far; *worker* is as for `memory`."""
+    workers, everything = 0.0, 0.0
     for member in tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = member.cpu_times()
-            total += times.user + times.system
-    return total
+            everything += times.user + times.system
+            if not worker or worker in " ".join(member.cmdline()):
+                workers += times.user + times.system
+    return Spent(workers, everything)
 
 
 def memory(pid: int, worker: str) -> Memory:

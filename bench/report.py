@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
@@ -18,6 +19,7 @@ class Round:
     answered: int
     errors: dict[str, int]
     cpu_us: float
+    worker_cpu_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Figures:
     added_p50_us: float
     added_p99_us: float
     cpu_us: float
+    worker_cpu_us: float
     spread: str
     errors: int
 
@@ -76,6 +79,7 @@ def figures(rounds: list[Round], name: str, many: int) -> Figures:
         added_p50_us=median(one.p50_us for one in single) - median(one.p50_us for one in direct),
         added_p99_us=median(one.p99_us for one in single) - median(one.p99_us for one in direct),
         cpu_us=median(one.cpu_us for one in loaded),
+        worker_cpu_us=median(one.worker_cpu_us for one in loaded),
         spread=f"{rates[0]:,.0f}-{rates[-1]:,.0f}",
         errors=sum(sum(one.errors.values()) for one in mine),
     )
@@ -99,18 +103,40 @@ def table(found: dict[str, Figures], sizes: dict[str, Footprint], many: int) -> 
     """Lay the figures out as a Markdown table."""
     head = (
         f"| gateway | req/s @1 | req/s @{many} (min-max) | added p50 µs | added p99 µs "
-        "| CPU µs/call | idle MB worker/all | peak MB worker/all | idle CPU | errors |"
+        "| CPU µs/call worker/all | idle MB worker/all | peak MB worker/all | idle CPU | errors |"
     )
     lines = [head, "|---" + "|--:" * 9 + "|"]
     for name, figure in found.items():
         size = sizes.get(name)
         lines.append(
             f"| {name} | {figure.one:,.0f} | {figure.many:,.0f} ({figure.spread}) "
-            f"| {figure.added_p50_us:,.0f} | {figure.added_p99_us:,.0f} | {figure.cpu_us:,.1f} "
+            f"| {figure.added_p50_us:,.0f} | {figure.added_p99_us:,.0f} "
+            f"| {figure.worker_cpu_us:,.0f} / {figure.cpu_us:,.0f} "
             f"| {_pair(size, 'idle')} | {_pair(size, 'peak')} "
             f"| {f'{size.idle_cpu:.1%}' if size else '-'} | {figure.errors} |"
         )
     return "\n".join(lines)
+
+
+def hot_spots(folded: str, most: int = 30) -> str:
+    """Sum up folded stacks (`outer;inner count` a line): own and whole time of the hottest."""
+    own, whole, total = Counter[str](), Counter[str](), 0
+    for row in folded.splitlines():
+        stack, _, count = row.rpartition(" ")
+        frames = [_frame(frame) for frame in stack.split(";")]
+        total += int(count)
+        own[frames[-1]] += int(count)
+        whole.update(dict.fromkeys(frames, int(count)))
+    lines = ["   own  whole  function"]
+    for frame, count in own.most_common(most):
+        lines.append(f"{count / total:6.1%} {whole[frame] / total:6.1%}  {frame}")
+    return "\n".join(lines)
+
+
+def _frame(frame: str) -> str:
+    """Cut a frame of py-spy's, `name (path/file.py:line)`, down to `name (file.py)`."""
+    name, _, place = frame.partition(" (")
+    return f"{name} ({place.rsplit('/', 1)[-1].split(':')[0].rstrip(')')})"
 
 
 def _pair(size: Footprint | None, when: str) -> str:
