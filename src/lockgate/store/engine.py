@@ -78,9 +78,7 @@ def open_store(url: str) -> Store:
 
 
 def _sqlite(store: Store) -> Engine:
-    engine = create_engine(
-        "sqlite://", creator=lambda: store.connect(busy_ms=BUSY_MS), pool_reset_on_return=None
-    )
+    engine = create_engine("sqlite://", creator=lambda: store.connect(busy_ms=BUSY_MS))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
