@@ -19,7 +19,16 @@ def open_door() -> Generator[Open]:
         yield lambda plan: stack.enter_context(opened(plan))
 
 
+@pytest.fixture(scope="session")
+def standing_door() -> Generator[Door]:
+    """Open one door for all tests that need nothing special."""
+    with opened(Plan()) as door:
+        yield door
+
+
 @pytest.fixture
-def door(open_door: Open) -> Door:
-    """Open a door behind which everything is well."""
-    return open_door(Plan())
+def door(standing_door: Door) -> Door:
+    """Give a door behind which everything is well, and of which nothing is remembered."""
+    standing_door.recorder.entries.clear()
+    standing_door.away.clear()
+    return standing_door

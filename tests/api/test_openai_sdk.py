@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
@@ -12,6 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from lockgate.core.errors import BackendBusy, BackendGone
 from lockgate.core.exchange import Answer, Signal
 from lockgate.core.payload import ChatChunk, ChatReply, Usage
+from lockgate.testing.builders import a_reply
 from tests.api.conftest import Open
 from tests.api.door import KEY, Door, Plan, raw_chunk, says, streams, upstream_reply
 
@@ -100,8 +102,6 @@ def test_confidence_and_rung_are_told(open_door: Open) -> None:
 
 def test_confidence_has_four_decimals_in_the_header(open_door: Open) -> None:
     """Where confidence is known, header and body tell it."""
-    from lockgate.testing.builders import a_reply
-
     door = open_door(
         Plan(chat=says(a_reply(logprobs=(-0.1, -0.2))), bench={"signal": Signal.LOGPROB})
     )
@@ -321,7 +321,6 @@ def test_a_stream_that_breaks_before_its_first_word_is_a_status(open_door: Open)
 
 def test_json_schema_output_parses(open_door: Open) -> None:
     """Structured output reaches the SDK's parser as the model wrote it."""
-    import pydantic
 
     class Team(pydantic.BaseModel):
         team: str

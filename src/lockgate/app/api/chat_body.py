@@ -17,7 +17,7 @@ from lockgate.core.payload import Chat, Message
 
 Unit = Annotated[float, Meta(ge=0, le=1)] | None
 Penalty = Annotated[float, Meta(ge=-2, le=2)] | None
-Count = Annotated[int, Meta(ge=1)] | None
+Count = Annotated[int, Meta(ge=1, le=2**63 - 1)] | None
 
 
 class _StreamOptions(msgspec.Struct):
