@@ -85,7 +85,7 @@ class SessionElection:
             StoreError: Postgres cannot be reached.
         """
         if self._plain is not None:
-            if not _cut(self._plain):
+            if not _cut(self._plain, self._address):
                 return True
             self.resign()
         plain = self._address.connect()
@@ -109,14 +109,14 @@ class SessionElection:
             self._plain = None
 
 
-def _cut(plain: Plain) -> bool:
-    """Say whether the server has ended the session: an idle line only speaks to say goodbye."""
-    line = cast("Any", plain)
-    if line.closed:
-        return True
-    readable, _, _ = select.select([line.fileno()], [], [], 0)
+def _cut(plain: Plain, address: Address) -> bool:
+    """Say whether the server has ended the session; asks it only if it has something to say."""
+    readable, _, _ = select.select([cast("Any", plain).fileno()], [], [], 0)
     if not readable:
         return False
-    with suppress(Exception):  # whatever it says, the line is judged by its state below
-        line.pgconn.consume_input()
-    return bool(line.pgconn.status != 0 or line.broken)
+    try:
+        with address.translated():
+            plain.execute("SELECT 1").fetchone()
+    except StoreError:
+        return True
+    return False

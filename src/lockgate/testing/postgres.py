@@ -85,8 +85,15 @@ class Postgres:
             self._process = self._spawn("postgres", *words, output=log.fileno())
         self._wait_until_ready()
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server: SIGINT in an orderly way, SIGQUIT like a crash."""
+    def crash(self) -> None:
+        """Stop the server at once, as if it had crashed; `start` then recovers what it held."""
+        self._end(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        """Stop the server in an orderly way."""
+        self._end(signal.SIGINT)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return
         self.thaw()
