@@ -46,7 +46,7 @@ class FunctionBackend:
 
     def __init__(self, name: str, hosted: Hosted) -> None:
         self._name = name
-        self._hosted = hosted
+        self.hosted = hosted
 
     async def answer(self, ask: Ask) -> Answer:
         request = ask.request
@@ -57,13 +57,13 @@ class FunctionBackend:
         raise BackendRejected(_NO_TENSORS, target=self._name)
 
     async def ready(self) -> bool:
-        return await self._hosted.ready()
+        return await self.hosted.ready()
 
     async def close(self) -> None:
-        await self._hosted.close()
+        await self.hosted.close()
 
     async def _rows(self, rows: Rows, ask: Ask) -> Answer:
-        reply = await self._hosted.ask("rows", rows, ask.deadline)
+        reply = await self.hosted.ask("rows", rows, ask.deadline)
         output = RowsReply(output=read(reply, object, self._name))
         evidence = Evidenced(probabilities=reply.probabilities)
         return Answer(reply=output, target=self._name, raw=evidence)
@@ -71,9 +71,9 @@ class FunctionBackend:
     async def _chat(self, chat: Chat, ask: Ask) -> Answer:
         turns = frames.Turns(messages=_with_instructions(chat, ask), stream=chat.stream)
         if chat.stream:
-            pieces = await self._hosted.stream(turns, ask.deadline, ask.first_output)
+            pieces = await self.hosted.stream(turns, ask.deadline, ask.first_output)
             return Answer(reply=ChatStream(pieces), target=self._name)
-        reply = await self._hosted.ask("chat", turns, ask.deadline)
+        reply = await self.hosted.ask("chat", turns, ask.deadline)
         text = read(reply, str, self._name)
         return Answer(reply=ChatReply(text=text), target=self._name)
 

@@ -31,16 +31,16 @@ class SklearnBackend:
 
     def __init__(self, name: str, hosted: Hosted) -> None:
         self._name = name
-        self._hosted = hosted
+        self.hosted = hosted
 
     async def answer(self, ask: Ask) -> Answer:
         request = ask.request
         if isinstance(request, Rows):
-            reply = await self._hosted.ask("rows", request, ask.deadline)
+            reply = await self.hosted.ask("rows", request, ask.deadline)
             output = RowsReply(output=read(reply, object, self._name))
             return self._answer(output, reply)
         if isinstance(request, Tensors):
-            reply = await self._hosted.ask("tensors", self._packed(request), ask.deadline)
+            reply = await self.hosted.ask("tensors", self._packed(request), ask.deadline)
             return self._answer(read(reply, TensorsReply, self._name), reply)
         message = "a scikit-learn model takes JSON or tensors, not messages"
         raise BackendRejected(message, target=self._name)
@@ -51,14 +51,14 @@ class SklearnBackend:
         Raises:
             BackendError: No runner could say.
         """
-        described = await self._hosted.describe()
+        described = await self.hosted.describe()
         return Metadata(described.inputs, described.outputs)
 
     async def ready(self) -> bool:
-        return await self._hosted.ready()
+        return await self.hosted.ready()
 
     async def close(self) -> None:
-        await self._hosted.close()
+        await self.hosted.close()
 
     def _answer(self, output: Reply, reply: frames.Reply) -> Answer:
         evidence = Evidenced(probabilities=reply.probabilities)
