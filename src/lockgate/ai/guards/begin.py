@@ -1,8 +1,9 @@
 r"""Work out the language of beginnings of a pattern, so that a stream knows what to hold back.
 
-`begin("ab[0-9]{2}")` is a pattern that matches exactly the texts that can be continued to a match
-of `ab[0-9]{2}`, the empty text and full matches included. Searched for as `(?:…)\z` it gives the
-longest end of a text that may still become a finding.
+`begin("ab[0-9]{2}")` is a pattern that matches every text that can be continued to a match of
+`ab[0-9]{2}`, the empty text and full matches included. Searched for as `(?:…)\z` it gives the
+longest end of a text that may still become a finding. It may match a little more than that: upper
+bounds on repeated groups are dropped, which keeps the automaton small.
 
 Understood is the part of RE2's syntax that the rules use: literals, classes, `.`, escapes,
 `\p{…}`, groups, `|`, and the quantifiers `?`, `*`, `+`, `{m}`, `{m,}`, `{m,n}`.
@@ -16,7 +17,7 @@ _QUANTIFIERS = "?*+{"
 
 
 class _Part(NamedTuple):
-    """A piece of a pattern, and the pattern of its beginnings."""
+    """A piece of a pattern (or of one that matches more), and the pattern of its beginnings."""
 
     full: str
     begin: str
@@ -72,10 +73,8 @@ class _Reader:
         if not self.rest or self.rest[0] not in _QUANTIFIERS:
             return atom
         quantifier = self._quantifier()
-        full = f"{atom.full}{quantifier}"
-        lazy = self.rest.startswith("?")
-        self._at += lazy
-        return _Part(full + "?" * lazy, _repeated(atom, quantifier))
+        self._at += self.rest.startswith("?")  # lazy or not makes no difference to what can follow
+        return _repeated(atom, quantifier)
 
     def _quantifier(self) -> str:
         end = self._pattern.index("}", self._at) if self.rest[0] == "{" else self._at
@@ -104,16 +103,16 @@ def _either(patterns: list[str]) -> str:
     return patterns[0] if len(patterns) == 1 else f"(?:{'|'.join(patterns)})"
 
 
-def _repeated(atom: _Part, quantifier: str) -> str:
-    """Give the beginnings of an atom under a quantifier."""
+def _repeated(atom: _Part, quantifier: str) -> _Part:
+    """Put an atom under a quantifier; the upper bound of a group is dropped."""
     if quantifier == "?":
-        return atom.begin
-    if quantifier in {"*", "+"} or quantifier.endswith(",}"):
-        return f"(?:{atom.full}*{atom.begin})"
-    most = int(quantifier[1:-1].split(",")[-1])
+        return _Part(f"{atom.full}?", atom.begin)
+    least, _, most = quantifier.strip("{}").partition(",")
+    if not most.isdecimal() and not (least.isdecimal() and "," not in quantifier):
+        return _Part(f"{atom.full}{quantifier}", f"(?:{atom.full}*{atom.begin})")
     if atom.begin == f"{atom.full}?":
-        return f"{atom.full}{{0,{most}}}"
-    return f"(?:{atom.full}{{0,{most - 1}}}{atom.begin})"
+        return _Part(f"{atom.full}{quantifier}", f"{atom.full}{{0,{most or least}}}")
+    return _Part(f"{atom.full}{'*' if least == '0' else '+'}", f"(?:{atom.full}*{atom.begin})")
 
 
 def _atom_size(text: str) -> int:

@@ -25,13 +25,13 @@ MIXED: Final = rf"[A-Za-z]{_GREEK_OR_CYRILLIC}|{_GREEK_OR_CYRILLIC}[A-Za-z]"
 _MIXED: Final = re.compile("[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 _WORD: Final = re.compile("[A-Za-z\u0370-\u052f]+")
 DISGUISED: Final = (
-    rf"{HIDDEN_PATTERN}|{MIXED}|[\x{{300}}-\x{{36F}}\x{{1D2C}}-\x{{1D6A}}\x{{2070}}-\x{{209C}}"
+    rf"{HIDDEN_PATTERN}|{MIXED}|[\x{{C0}}-\x{{24F}}][a-z]{{0,3}}[\x{{C0}}-\x{{24F}}]|[\x{{300}}-\x{{36F}}\x{{1D2C}}-\x{{1D6A}}\x{{2070}}-\x{{209C}}"
     r"\x{2100}-\x{2121}\x{2123}-\x{214F}\x{2460}-\x{24FF}\x{FB00}-\x{FB06}\x{FF10}-\x{FF19}"
     r"\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{1D400}-\x{1D7FF}\x{1F100}-\x{1F1E5}]"
 )
 """What a text must contain for its canonical form to be looked at."""
 _FOLDS: Final = re.compile(
-    f"[{''.join(sorted(HIDDEN))}\u0300-\u036f\u0370-\u052f\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f"
+    f"[{''.join(sorted(HIDDEN))}\u00c0-\u024f\u0300-\u036f\u0370-\u052f\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f"
     "\u2460-\u24ff\ufb00-\ufb06\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff\U0001f100-\U0001f1e5]"
 )
 

@@ -15,7 +15,7 @@ import re2
 from lockgate.ai.guards.phrases import PHRASES, TOKENS, Phrase
 from lockgate.ai.guards.rule import Match, Rule, Span
 
-_BETWEEN: Final = r"[\s,\"'*_:\-]{1,4}"
+_BETWEEN: Final = r"(?:[\s,\"'*_:\-]+)"
 _AROUND: Final = 120
 _QUOTES: Final = "\"'`“”„‘’‚«»「」『』《》"
 _MENTION: Final = (

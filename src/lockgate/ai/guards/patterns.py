@@ -6,6 +6,7 @@ RE2 runs in time linear in the text, whatever the text (https://github.com/googl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple, cast
 
 import re2
@@ -44,8 +45,6 @@ class Patterns:
         self._set = _compiled_set(self._triggers)
         self._order = {id(rule): place for place, rule in enumerate(rules)}
         self._regexes = {id(rule): _compiled(_cased(rule.pattern, rule)) for rule in rules}
-        begins = "|".join(sorted({_cased(begin(rule.pattern), rule) for rule in rules}))
-        self._tail = _compiled(rf"(?:{begins})\z")
 
     def may_match(self, text: str) -> bool:
         """Say whether anything can match in *text*; for most texts nothing can."""
@@ -70,6 +69,12 @@ class Patterns:
     def matches(self, rule: Rule, text: str, start: int) -> Iterable[Match]:
         """Find every match of *rule* from *start* on; what precedes counts for word boundaries."""
         return cast("Iterable[Match]", self._regexes[id(rule)].finditer(text, start))
+
+    @cached_property
+    def _tail(self) -> re2._Regexp:
+        """What an end of a text looks like that could be continued; made for the first stream."""
+        begins = sorted({_cased(begin(rule.pattern), rule) for rule in self._rules})
+        return _compiled(rf"(?:{'|'.join(begins)})\z")
 
     def unfinished(self, text: str) -> int:
         """Measure the longest end of *text* that could be continued to a match, in characters."""

@@ -33,7 +33,8 @@ _FILLER = (
 )
 _EARLIER = (
     "(?:previous(?:ly)?|prior|preceding|above|earlier|former|foregoing|past|existing|original|"
-    "initial|system(?:'s)?|safety|developer(?:'s)?|hidden|given|current|old|openai|moderation)"
+    "initial|system(?:'s)?|safety|developer(?:'s)?|hidden|given|current|old|openai|moderation|content|"
+    "ethical|moral|core|internal|usage)"
 )
 _ORDERS = (
     "(?:instructions?|prompts?|directives?|guidelines?|commands?|constraints?|restrictions?|"
@@ -73,6 +74,13 @@ PHRASES: Final = (
         _DROP_TRIGGER,
         rf"\b{_DROP} (?:all|any|every|everything in|your)(?: (?:of|the|these|those|your|my|own|and)){{0,3}}"
         r" (?:instructions?|prompts?|directives?|guidelines|programming|safeguards?|training)\b",
+    ),
+    Phrase(
+        "override",
+        _DROP_TRIGGER,
+        rf"\b{_DROP}(?: (?:all|of|the|these|those|any|your|my)){{1,3}} (?:instructions?|prompts?|directives?|"
+        r"directions|guidelines|commands|rules)(?: (?:written|given|listed|stated|you (?:were|have been) given))? "
+        r"(?:above|before this|you (?:were|have been) given|that came before|from (?:before|earlier|above))\b",
     ),
     Phrase(
         "override",
@@ -229,7 +237,7 @@ PHRASES: Final = (
         r" (?:tu|tus|su|sus|seu|sua|suas|seus|teu|tua|tuas|tuo|tuoi|tue) (?:(?:propio|próprio|completo) )?(?:prompts? (?:de(?:l)? sistema|do sistema|di sistema|inicial(?:es)?|iniziale|oculto|secreto|segreto|nascosto)|system prompt|mensaje (?:de|del) sistema|mensagem (?:de|do) sistema|(?:instrucciones|instruções|istruzioni) (?:de(?:l)? sistema|do sistema|di sistema|iniciales|iniciais|iniziali|ocultas|nascoste|secretas|segrete|internas|interne|originales|originais|originali))",
     ),
     Phrase(
-        "persona", "restric|restriz|filtr|censur|limita|límites eticos|limites",
+        "persona", "restri[cçz]|filtr|censur|limita|límites eticos|limites",
         r"(?:(?:ahora|agora|ora) (?:eres|você é|voce e|sei)|eres (?:ahora|un[ao]?)|finge|fingi|actúa|atue|aja|agisci|responde|responda|rispondi|imagina que|imagine que|immagina|compórtate|comportati)(?: [a-zà-ÿ',]{1,14}){0,10},? (?:sin|sem|senza|libre de|livre de|libero da)(?: (?:ning[uú]n(?:a)?|nenhum(?:a)?|nessun(?:a|o)?|alguna|alcuna|todas?|todo|tus|las|as|le|qualquer))*[ ](?:restricc?iones|restrições|restrizioni|filtros?|filtri|filtro|censura|l[ií]mites (?:éticos|morales|éticos)|limitaciones éticas|limitações éticas)",
     ),
     # Russian

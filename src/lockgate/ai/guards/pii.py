@@ -9,7 +9,7 @@ import re2
 
 from lockgate.ai.guards.iban import LENGTHS, iban
 from lockgate.ai.guards.luhn import luhn
-from lockgate.ai.guards.rule import Match, Rule, Span
+from lockgate.ai.guards.rule import CONTEXT, Match, Rule, Span
 
 _TLDS: Final = frozenset(
     "com org net edu gov mil int info biz name pro aero coop museum jobs mobi travel tel cat asia "
@@ -29,6 +29,9 @@ _TLDS: Final = frozenset(
 )
 """Generic top-level domains in wide use; two letters are always a country's."""
 _LOCAL_FORGE: Final = frozenset({"git", "hg", "svn"})
+
+_USERINFO: Final = r"://(?:[^\s/@]{0,200}:)?\z"
+"""What precedes the password or the name in a URL: `secrets.password-in-url` is for those."""
 
 _CALLING_CODES: Final = (
     "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 "
@@ -67,6 +70,8 @@ def _email(text: str, match: Match) -> Iterable[Span]:
     if not known or begin >= match.start() + len(local) or local.endswith("."):
         return
     if local in _LOCAL_FORGE or text[end : end + 1] in {"(", "["}:
+        return
+    if re2.search(_USERINFO, text[max(0, begin - CONTEXT) : begin]):
         return
     yield Span(begin, end)
 
@@ -107,7 +112,8 @@ def _phone_national(text: str, match: Match) -> Iterable[Span]:
     back = _back(text, start)
     if re2.search(_DATE, shown) or re2.search(_IP, shown):
         return
-    if re2.search(_NOT_A_PHONE, back) and not re2.search(_A_PHONE, back):
+    listed = re2.search(r"[0-9][ .,]\z", back) or re2.fullmatch(r"[0-9]{3}(?: [0-9]{3}){2,}", shown)
+    if (listed or re2.search(_NOT_A_PHONE, back)) and not re2.search(_A_PHONE, back):
         return
     yield Span(start, end)
 
@@ -231,7 +237,7 @@ RULES: Final = (
     Rule(
         name="pii.phone",
         trigger=r"[0-9](?:[ .\-/()]{0,2}[0-9]){6}",
-        pattern=_PHONE_WORDS + _WORD + r"{0,4}[ .:=#]{0,3}(\+?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,15})",
+        pattern=_PHONE_WORDS + _WORD + r"{0,4}[ .:=#\x{FF1A}]{0,3}(\+?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,15})",
         placeholder="[phone]",
         check=_phone_named,
         folds_case=True,

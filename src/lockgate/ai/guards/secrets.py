@@ -35,6 +35,13 @@ def _real_group(text: str, match: Match) -> Iterable[Span]:
         yield Span(match.start(1), match.end(1))
 
 
+def _aws_secret(text: str, match: Match) -> Iterable[Span]:
+    """Keep the forty characters after an access key id if they end there."""
+    after = text[match.end() : match.end() + 1]
+    if not (after.isalnum() or after in {"+", "/"}):
+        yield from _real_group(text, match)
+
+
 def _jwt(text: str, match: Match) -> Iterable[Span]:
     """Keep a token whose header is JSON with an algorithm (RFC 7519)."""
     header = (match.group() or "").partition(".")[0]
@@ -132,8 +139,8 @@ RULES: Final = (
         "aws-secret",
         r"\bA(?:KIA|SIA)[A-Z2-7]{16}",
         r"\bA(?:KIA|SIA)[A-Z2-7]{16}[^A-Za-z0-9+/]{1,8}(?:[A-Za-z_ ]{1,30}[\s\"'=:]{1,6})?"
-        r"([A-Za-z0-9+/]{40})\b",
-        _real_group,
+        r"([A-Za-z0-9+/]{40})",
+        _aws_secret,
     ),
     _secret("github-token", r"\bgh[pousr]_[A-Za-z0-9]{8}", r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
     _secret("github-token", r"\bgithub_pat_", r"\bgithub_pat_[A-Za-z0-9_]{22,}"),
