@@ -7,12 +7,13 @@ import time
 import msgspec
 
 from lockgate.ai.models.openai_ask import Dialect, chat_body, rows_body
+from lockgate.ai.models.openai_gather import gather
 from lockgate.ai.models.openai_reply import Whole, failure, read_whole
 from lockgate.ai.models.openai_stream import CompletionStream
 from lockgate.ai.models.wire import Response, Wire
 from lockgate.core.errors import BackendBroken, BackendError, BackendRejected
 from lockgate.core.exchange import Answer, Evidenced
-from lockgate.core.payload import Chat, ChatStream, Json, Rows, RowsReply
+from lockgate.core.payload import Chat, ChatStream, Json, Reply, Rows, RowsReply
 from lockgate.core.ports import Ask
 
 _COMPLETIONS: dict[Dialect, bytes] = {
@@ -42,7 +43,8 @@ class OpenAIBackend:
     async def answer(self, ask: Ask) -> Answer:
         """Answer *ask*; a stream is returned once it has begun to say something.
 
-        `first_output` only counts for streams: of a whole answer nothing can be seen to begin.
+        `first_output` counts wherever the upstream streams: of an answer that arrives whole,
+        nothing can be seen to begin.
         """
         request = ask.request
         try:
@@ -76,39 +78,38 @@ class OpenAIBackend:
 
     async def _chat(self, ask: Ask, chat: Chat) -> Answer:
         body = chat_body(ask, chat, self._model, self._dialect)
-        whole = await self._complete(ask, body, keep_logprobs=chat.wants_logprobs)
-        return Answer(
-            reply=whole.reply,
-            target=self.name,
-            usage=whole.usage,
-            raw=Evidenced(logprobs=whole.logprobs),
-        )
-
-    async def _stream(self, ask: Ask, chat: Chat) -> Answer:
-        body = chat_body(ask, chat, self._model, self._dialect)
-        streamed = await self._wire.stream(
-            self._path, body, deadline=ask.deadline, first_byte=ask.first_output
-        )
-        stream = CompletionStream(
-            streamed, self._dialect, self._blame, keep_logprobs=chat.wants_logprobs
-        )
-        await stream.open(ask.deadline, ask.first_output)
-        return Answer(reply=ChatStream(stream), target=self.name)
+        whole = await self._whole(ask, body, keep_logprobs=chat.wants_logprobs)
+        return self._answer(whole.reply, whole)
 
     async def _predict(self, ask: Ask, rows: Rows) -> Answer:
         body = rows_body(ask, rows, self._model, self._dialect)
-        whole = await self._complete(ask, body, keep_logprobs=False)
-        return Answer(
-            reply=RowsReply(output=_output(whole, parse=ask.output_schema is not None)),
-            target=self.name,
-            usage=whole.usage,
-            raw=Evidenced(logprobs=whole.logprobs),
-        )
+        whole = await self._whole(ask, body, keep_logprobs=False)
+        output = _output(whole, parse=ask.output_schema is not None)
+        return self._answer(RowsReply(output=output), whole)
 
-    async def _complete(self, ask: Ask, body: bytes, *, keep_logprobs: bool) -> Whole:
+    async def _stream(self, ask: Ask, chat: Chat) -> Answer:
+        body = chat_body(ask, chat, self._model, self._dialect)
+        stream = await self._open(ask, body, keep_logprobs=chat.wants_logprobs)
+        return Answer(reply=ChatStream(stream), target=self.name)
+
+    def _answer(self, reply: Reply, whole: Whole) -> Answer:
+        raw = Evidenced(logprobs=whole.logprobs)
+        return Answer(reply=reply, target=self.name, usage=whole.usage, raw=raw)
+
+    async def _whole(self, ask: Ask, body: bytes, *, keep_logprobs: bool) -> Whole:
+        if self._dialect == "llama":
+            return await gather(await self._open(ask, body, keep_logprobs=keep_logprobs))
         response = await self._wire.post(self._path, body, deadline=ask.deadline)
         _require_json(response)
         return read_whole(response.body, self._dialect, keep_logprobs=keep_logprobs)
+
+    async def _open(self, ask: Ask, body: bytes, *, keep_logprobs: bool) -> CompletionStream:
+        streamed = await self._wire.stream(
+            self._path, body, deadline=ask.deadline, first_byte=ask.first_output
+        )
+        stream = CompletionStream(streamed, self._dialect, self._blame, keep_logprobs=keep_logprobs)
+        await stream.open(ask.deadline, ask.first_output)
+        return stream
 
 
 def _require_json(response: Response) -> None:

@@ -29,13 +29,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chat_body(ask: Ask, chat: Chat, model: str, dialect: Dialect) -> bytes:
-    """Write the request for a chat: the caller's fields under the service's terms."""
+    """Write the request for a chat: the caller's fields under the service's terms.
+
+    llama.cpp is always asked to stream, see `openai_gather`.
+    """
     fields: dict[str, Any] = {**chat.fields, "model": model}
     if ask.instructions:
         fields["messages"] = Raw(_prepend(ask.instructions, bytes(chat.fields["messages"])))
     if ask.output_schema is not None and "response_format" not in fields:
         fields["response_format"] = response_format(ask.output_schema)
-    if chat.stream:
+    if chat.stream or dialect == "llama":
         fields["stream"] = _TRUE
         fields["stream_options"] = _with_usage(fields.get("stream_options"))
     if ask.signal is Signal.LOGPROB and not chat.wants_logprobs:
@@ -55,6 +58,7 @@ def rows_body(ask: Ask, rows: Rows, model: str, dialect: Dialect) -> bytes:
         _ask_logprobs(fields, dialect)
     if dialect == "llama":
         fields = {"temperature": 0, "seed": 0, "max_tokens": ROWS_TOKENS, **fields}
+        fields |= {"stream": _TRUE, "stream_options": _USAGE}
     return _encode(fields)
 
 

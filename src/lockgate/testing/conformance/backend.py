@@ -47,7 +47,7 @@ class BackendHarness(Protocol):
     question: Request
     long_question: Request
 
-    def working(self) -> int:
+    async def working(self) -> int:
         """Count the requests that are being worked on behind the backend right now."""
         ...
 
@@ -92,7 +92,7 @@ class BackendPromises:
         """A call whose deadline has passed fails without any work being done."""
         error = await _failure(harness, ask_for(harness.question, seconds=-1.0))
         assert isinstance(error, BackendTimeout)
-        assert harness.working() == 0
+        assert await harness.working() == 0
 
     async def test_deadline_ends_the_work(self, harness: BackendHarness) -> None:
         """Work that outlasts the deadline is a timeout, and the next call is answered."""
@@ -245,8 +245,11 @@ async def _close(chunks: object) -> None:
 
 
 async def _busy(harness: BackendHarness) -> None:
-    await until(lambda: harness.working() > 0)
+    await until(harness.working)
 
 
 async def _idle(harness: BackendHarness) -> None:
-    await until(lambda: harness.working() == 0)
+    async def idle() -> bool:
+        return await harness.working() == 0
+
+    await until(idle)
