@@ -25,9 +25,10 @@ import uvloop
 
 MOST_CONNECTIONS, MOST_SECONDS, PATIENCE = 512, 120.0, 20.0
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_DIGITS_AS_LETTERS = bytes.maketrans(b"0123456789", b"eanoritlsu")  # a caller's name, not a number
 QUESTION = (
-    "Hello, my order %s has not arrived yet, it was promised for last Tuesday. Can you tell me "
-    "where it is and when it will be here? Thanks a lot."
+    "Hello, this is %s, my order 12345 has not arrived yet, it was promised for last Tuesday. "
+    "Can you tell me where it is and when it will be here? Thanks a lot."
 )
 
 
@@ -58,7 +59,7 @@ class Letters:
     """Writes requests, each with a message of its own."""
 
     def __init__(self, plan: Plan) -> None:
-        mark = secrets.token_hex(4)
+        mark = "".join(secrets.choice("aeioudlmnrst") for _ in range(4))
         body: dict[str, object] = {
             "model": plan.model,
             "messages": [
@@ -87,7 +88,8 @@ class Letters:
     def next(self) -> bytes:
         """Write the next request."""
         self._number += 1
-        return b"%b%09d%b" % (self._before, self._number, self._after)
+        name = (b"%09d" % self._number).translate(_DIGITS_AS_LETTERS)
+        return b"%b%b%b" % (self._before, name, self._after)
 
 
 class Caller(asyncio.Protocol):

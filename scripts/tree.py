@@ -32,12 +32,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A function: its place, and its size without its docstring (lines), nesting and parameters."""
+    """A function: its place, its length without its docstring (lines), and its nesting."""
 
     place: str
     lines: int
     nesting: int
-    parameters: int
 
 
 def tracked() -> list[Path]:
@@ -68,7 +67,6 @@ def functions(source: Source) -> Iterator[Measured]:
                 place=f"{source.path}:{node.lineno} {node.name}",
                 lines=_lines(node),
                 nesting=_nesting(node.body),
-                parameters=_parameters(node),
             )
 
 
@@ -85,18 +83,12 @@ def _lines(node: Function) -> int:
     return total
 
 
-def _parameters(node: Function) -> int:
-    """Count parameters, `self` and `cls` aside."""
-    named = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-    return len([name for name in named if name not in {"self", "cls"}])
-
-
 def _nesting(body: list[ast.stmt]) -> int:
     return max((_depth(statement) for statement in body), default=0)
 
 
 def _depth(statement: ast.stmt) -> int:
-    """Count how deep control flow is nested; a `with` adds nothing, nor does an `elif` to its `if`."""
+    """Count how deep control flow is nested; `with` adds nothing, nor does `elif` to its `if`."""
     if isinstance(statement, _SCOPES):
         return _nesting(statement.body)
     if not isinstance(statement, _DEEPER):

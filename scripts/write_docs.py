@@ -26,11 +26,17 @@ def help_of(words: tuple[str, ...]) -> str:
 
 
 def commands() -> Iterator[tuple[str, ...]]:
-    """List every command and subcommand, in order, each as the words that call it."""
+    """List every command, each group before its own, as the words that call it."""
     root = build()
     for name in sorted(COMMANDS):
         yield (name,)
         yield from ((name, *below) for below in _below(root[name]))
+
+
+def actions() -> list[tuple[str, ...]]:
+    """List the commands that do something: all but the groups."""
+    every = list(commands())
+    return [one for one in every if not any(other[:-1] == one for other in every)]
 
 
 def cli_reference() -> str:
