@@ -25,11 +25,10 @@ def greeting(manifest: Manifest, url: str, *, has_key: bool) -> Iterator[str]:
 
 def _curl(manifest: Manifest, url: str) -> Iterator[str]:
     name, service = next(iter(manifest.services.items()))
+    path, body = f"services/{name}/predict", "@input.json"
     if service.kind == "chat":
         path = "chat/completions"
         body = f'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
-    else:
-        path, body = f"services/{name}/predict", '{"input": …}'
     yield f"  curl {url}/v1/{path} \\"
     yield '    -H "authorization: Bearer $LOCKGATE_KEY" -H "content-type: application/json" \\'
     yield f"    -d '{body}'"

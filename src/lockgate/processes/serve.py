@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import secrets
 import socket
 import time
@@ -27,6 +28,9 @@ from lockgate.processes.plan import Asked, children, load_for_serving, longest_s
 from lockgate.processes.supervisor import Reports, Supervisor
 from lockgate.processes.voice import Voice
 
+OPEN_FILES = 65_536
+"""One for every connection; shells often allow 1024."""
+
 
 def serve(asked: Asked, environ: Mapping[str, str]) -> int:
     """Serve until told to stop; give the exit code.
@@ -40,6 +44,7 @@ def serve(asked: Asked, environ: Mapping[str, str]) -> int:
     """
     loaded = load_for_serving(asked, environ)
     wanted = loaded.manifest.serve
+    raise_open_files()
     with serving.only_one(loaded.root):
         has_key = prepare_store(loaded)
         address = front_door.resolve(wanted.host, wanted.port)
@@ -53,6 +58,15 @@ def serve(asked: Asked, environ: Mapping[str, str]) -> int:
                 return _supervise(desk, asked, environ)
             finally:
                 desk.voice.close()
+
+
+def raise_open_files() -> None:
+    """Allow this process and its children as many open files as the system lets them, in reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS promises more than it gives
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def prepare_store(loaded: Loaded) -> bool:
