@@ -35,7 +35,7 @@ class Arrival:
         id: The request id that every answer carries.
         received: When it came in, monotonic seconds.
         client: The peer's address, empty on a unix socket.
-        name: The `{name}` in the path, empty if it has none.
+        name: The `{name}` in the path, empty if it has none; likewise `version`.
         unread: The body has not been read to its end.
         began: A response has begun, so no other can be sent.
         watch: Looks after the request from the time its body is read.
@@ -55,6 +55,7 @@ class Arrival:
         "received_at",
         "send",
         "unread",
+        "version",
         "watch",
         "watches",
     )
@@ -71,6 +72,7 @@ class Arrival:
         self.receive = receive
         self.send = send
         self.name = ""
+        self.version = ""
         self.unread = self.method == "POST"
         self.began = False
         self.watches = watches

@@ -73,9 +73,9 @@ def find(front: Front, name: str, kind: Literal["chat", "predict"]) -> Offer:
     if offer is None:
         raise unknown_model(name)
     if offer.kind != kind:
-        other = "/v1/services/{name}/predict" if kind == "chat" else "/v1/chat/completions"
+        url = f"/v1/services/{name}/predict" if kind == "chat" else "/v1/chat/completions"
         raise UnknownModel(
-            f"The service `{name}` is of kind '{offer.kind}' and is called at {other}."
+            f"The service `{name}` is of kind '{offer.kind}' and is called at {url}."
         )
     return offer
 

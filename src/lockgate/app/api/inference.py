@@ -48,7 +48,7 @@ async def _say_ready(arrival: Arrival, *, ready: bool, name: str = "") -> None:
 async def model(front: Front, arrival: Arrival) -> None:
     """Describe a service's tensors."""
     identify(front, arrival)
-    offer = find(front, arrival.name, "predict")
+    offer = _found(front, arrival)
     told = await _metadata(offer)
     body = {
         "name": offer.name,
@@ -64,6 +64,13 @@ async def _metadata(offer: Offer) -> Metadata:
     if offer.metadata is None:
         raise _no_tensors(offer)
     return await offer.metadata()
+
+
+def _found(front: Front, arrival: Arrival) -> Offer:
+    offer = find(front, arrival.name, "predict")
+    if arrival.version and arrival.version != _version(offer):
+        raise UnknownModel(f"The model `{offer.name}` has no version `{arrival.version[:80]}`.")
+    return offer
 
 
 def _no_tensors(offer: Offer) -> UnknownModel:
@@ -84,14 +91,14 @@ def _spec(spec: TensorSpec) -> dict[str, Json]:
 async def model_ready(front: Front, arrival: Arrival) -> None:
     """Say whether a service would answer now."""
     identify(front, arrival)
-    offer = find(front, arrival.name, "predict")
+    offer = _found(front, arrival)
     await _say_ready(arrival, ready=await offer.ready(), name=offer.name)
 
 
 async def infer(front: Front, arrival: Arrival) -> None:
     """Answer one call that carries tensors."""
     caller = identify(front, arrival)
-    offer = find(front, arrival.name, "predict")
+    offer = _found(front, arrival)
     if offer.metadata is None:
         raise _no_tensors(offer)
     body = await read_body(arrival, offer.body_limit)

@@ -19,6 +19,7 @@ from lockgate.app.api.watch import BODY_S, Watches
 from lockgate.core.errors import CallTooSlow, LockgateError, UnknownPath
 from lockgate.core.exchange import Outcome
 
+_NAMES: Final = frozenset({"{name}", "{version}"})
 Handler = Callable[[Front, Arrival], Awaitable[None]]
 
 
@@ -42,6 +43,14 @@ ROUTES: Final = (
     Route("GET", "/v2/models/{name}", inference.model, problems.inference),
     Route("GET", "/v2/models/{name}/ready", inference.model_ready, problems.inference),
     Route("POST", "/v2/models/{name}/infer", inference.infer, problems.inference),
+    *(
+        Route(method, f"/v2/models/{{name}}/versions/{{version}}{end}", handler, problems.inference)
+        for method, end, handler in (
+            ("GET", "", inference.model),
+            ("GET", "/ready", inference.model_ready),
+            ("POST", "/infer", inference.infer),
+        )
+    ),
     Route("GET", "/livez", health.livez, problems.plain),
     Route("GET", "/readyz", health.readyz, problems.plain),
     Route("GET", "/metrics", health.metrics, problems.plain),
@@ -50,18 +59,17 @@ ROUTES: Final = (
 
 
 class Template(NamedTuple):
-    """A path with a name in it, taken apart."""
+    """A path with names in it, cut at its slashes."""
 
-    before: str
-    after: str
+    parts: tuple[str, ...]
     methods: dict[str, Route]
 
-    def name_in(self, path: str) -> str:
-        """Give the name in *path*, empty if it is another path."""
-        if not (path.startswith(self.before) and path.endswith(self.after)):
-            return ""
-        name = path[len(self.before) : len(path) - len(self.after)]
-        return "" if "/" in name else name
+    def fits(self, parts: list[str]) -> bool:
+        """Say whether *parts*, of the same number, are this path with the names filled in."""
+        return all(
+            mine == given or (given and mine in _NAMES)
+            for mine, given in zip(self.parts, parts, strict=True)
+        )
 
 
 class Router:
@@ -69,15 +77,14 @@ class Router:
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self._exact: dict[str, dict[str, Route]] = {}
-        templates: dict[str, Template] = {}
+        self._templates: dict[int, list[Template]] = {}
         for route in routes:
-            before, named, after = route.path.partition("{name}")
-            if named:
-                place = templates.setdefault(route.path, Template(before, after, {})).methods
-            else:
-                place = self._exact.setdefault(route.path, {})
-            place[route.method] = route
-        self._templates = tuple(templates.values())
+            methods = self._exact.setdefault(route.path, {})
+            methods[route.method] = route
+        for path in [path for path in self._exact if "{" in path]:
+            parts = tuple(path.split("/"))
+            template = Template(parts, self._exact.pop(path))
+            self._templates.setdefault(len(parts), []).append(template)
 
     def find(self, arrival: Arrival) -> Route:
         """Find the route, and note the name in the path.
@@ -97,9 +104,12 @@ class Router:
         return route
 
     def _by_template(self, arrival: Arrival) -> dict[str, Route] | None:
-        for template in self._templates:
-            arrival.name = template.name_in(arrival.path)
-            if arrival.name:
+        parts = arrival.path.split("/")
+        for template in self._templates.get(len(parts), ()):
+            if template.fits(parts):
+                filled = dict(zip(template.parts, parts, strict=True))
+                arrival.name = filled["{name}"]
+                arrival.version = filled.get("{version}", "")
                 return template.methods
         return None
 

@@ -1,0 +1,86 @@
+"""Health, metrics and the description of the API."""
+
+from __future__ import annotations
+
+import pytest
+
+from lockgate.app.api.arrival import Event, Scope
+from lockgate.app.api.front import Check, build_app
+from lockgate.testing.fakes import FakeRecorder
+from tests.api.conftest import Open
+from tests.api.door import Door, Plan
+
+BROKEN = (Check(name="store", ok=True), Check(name="model small", ok=False, detail="not loaded"))
+
+
+def test_health_needs_no_key(door: Door) -> None:
+    """Probes carry no key."""
+    for path in ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics", "/v2"):
+        assert door.send("GET", path, key=None).status == 200, path
+
+
+def test_a_live_process_is_not_always_ready(open_door: Open) -> None:
+    """A process without its models lives, is not ready, and says what is missing."""
+    door = open_door(Plan(checks=BROKEN))
+    assert door.send("GET", "/livez").status == 200
+    got = door.send("GET", "/readyz")
+    assert got.status == 503
+    assert got.json()["checks"][1] == {"name": "model small", "ok": False, "detail": "not loaded"}
+    assert door.send("GET", "/v2/health/ready").status == 503
+
+
+def test_details_are_told_when_asked_for(door: Door) -> None:
+    """`?verbose` lists what was looked at, also when all is well."""
+    assert door.send("GET", "/readyz").json() == {"status": "ready"}
+    got = door.send("GET", "/readyz?verbose").json()
+    assert got["checks"] == [{"name": "store", "ok": True, "detail": "read in 1 ms"}]
+
+
+def test_metrics_are_prometheus_text(door: Door) -> None:
+    """Prometheus is told what it expects to be told."""
+    got = door.send("GET", "/metrics")
+    assert got.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert got.body == b"lockgate_up 1\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("client", "key", "status"),
+    [
+        (("127.0.0.1", 1), "", 200),
+        (("::1", 1), "", 200),
+        (("::ffff:127.0.0.1", 1), "", 200),
+        (None, "", 200),
+        (("192.0.2.7", 1), "", 401),
+        (("not an address", 1), "", 401),
+        (("192.0.2.7", 1), "Bearer lg-test-key", 200),
+    ],
+)
+async def test_metrics_need_a_key_from_elsewhere(
+    client: tuple[str, int] | None, key: str, status: int
+) -> None:
+    """Numbers about the business are open on this machine only."""
+    sent: list[Event] = []
+    scope: Scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/metrics",
+        "headers": [(b"authorization", key.encode())] if key else [],
+        "client": client,
+    }
+
+    async def receive() -> Event:
+        return {"type": "http.disconnect"}
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    await build_app(Plan().front(FakeRecorder(), []))(scope, receive, send)
+    assert sent[0]["status"] == status
+
+
+def test_the_description_is_served(door: Door) -> None:
+    """Anyone can read what this server understands."""
+    got = door.send("GET", "/openapi.json", key=None)
+    assert got.status == 200
+    assert got.json()["openapi"] == "3.1.0"
