@@ -120,7 +120,7 @@ def tend(rounds: Rounds, outage: Outage, ended: Callable[[float], bool]) -> int:
     rounds.stop.set()
     thread.join(LAST_S)
     if thread.is_alive():
-        to_stderr("the store does not answer: what is in the journal is for the next start")
+        to_stderr("no time to wait for the store: what is in the journal is for the next start")
     return 0
 
 
