@@ -75,7 +75,12 @@ def opened(manifest: Loaded) -> Generator[Store]:
 
 def console() -> Console:
     """Give a console on stdout that does not squeeze tables into 80 columns when piped."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
+    return Console(
+        width=None if sys.stdout.isatty() else _PIPE_COLUMNS,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def shown(text: str) -> str:
