@@ -18,7 +18,7 @@ from lockgate.core.exchange import Outcome
 DOCUMENT: dict[str, Any] = msgspec.json.decode(
     files("lockgate.app.api").joinpath("openapi.json").read_bytes()
 )
-MEDIA = {
+MEDIA: dict[object, str] = {
     problems.openai: "openai",
     problems.plain: "plain",
     problems.inference: "v2",
