@@ -28,9 +28,20 @@ from importlib.metadata import version
 
 from bench import gateways, pinned
 from bench.gateways import HOME, ROOT, CannotStart, Gateway
-from bench.report import Footprint, Round, bars, figures, hot_spots, table, verdict
+from bench.report import (
+    Footprint,
+    Round,
+    bars,
+    by_processor,
+    figures,
+    hot_spots,
+    table,
+    verdict,
+)
 
 IDLE_SECONDS, WARM_UP_SECONDS = 3.0, 1.0
+MOST_BUSY = 0.1
+NOT_QUIET = "This machine is {:.0%} busy with other things: rates mean little, ratios a bit more."
 
 
 def load(gateway: Gateway, connections: int, seconds: float, *, stream: bool) -> Round:
@@ -121,6 +132,9 @@ def profile(gateway: Gateway, chosen: argparse.Namespace) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Measure, print, write down; give the exit code (1 if a bar was missed)."""
     (HOME / "results").mkdir(parents=True, exist_ok=True)
+    busy = pinned.busy(IDLE_SECONDS)
+    if busy > MOST_BUSY:
+        tell(NOT_QUIET.format(busy))
     with running(chosen.only) as everything:
         resting = {one.name: idle(one) for one in everything[1:]}
         rounds = measure(everything, chosen)
@@ -134,9 +148,9 @@ def run(chosen: argparse.Namespace) -> int:
     found = {one.name: figures(rounds, one.name, chosen.connections) for one in everything}
     judged = bars(found, sizes)
     print(f"\n{table(found, sizes, chosen.connections)}\n")
-    print("\n".join(verdict(bar) for bar in judged))
+    print("\n".join([*(verdict(bar) for bar in judged), *by_processor(found)]))
     record = {
-        "machine": machine(),
+        "machine": {**machine(), "busy_before": busy},
         "settings": vars(chosen),
         "rounds": [asdict(one) for one in rounds],
         "figures": [asdict(one) for one in found.values()],

@@ -66,6 +66,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=15)
 
 
+def busy(seconds: float) -> float:
+    """Watch the machine for so long; give the share of its cores that somebody uses."""
+    return float(psutil.cpu_percent(interval=seconds)) / 100
+
+
 def tree(pid: int) -> list[psutil.Process]:
     """List a process and all its descendants; empty once it is gone."""
     try:

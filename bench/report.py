@@ -99,6 +99,18 @@ def bars(found: dict[str, Figures], sizes: dict[str, Footprint]) -> list[Bar]:
     return [*kept, Bar("idle memory of the worker, MB", idle, most=90)]
 
 
+def by_processor(found: dict[str, Figures]) -> list[str]:
+    """Compare calls per second of processor time: what a busy machine distorts least."""
+    mine = found.get("lockgate")
+    others = [one for name, one in found.items() if name not in {"lockgate", "direct"}]
+    if mine is None:
+        return []
+    return [
+        f"      calls per second of processor time, x {one.gateway}: {one.cpu_us / mine.cpu_us:,.2f}"
+        for one in others
+    ]
+
+
 def table(found: dict[str, Figures], sizes: dict[str, Footprint], many: int) -> str:
     """Lay the figures out as a Markdown table."""
     head = (
