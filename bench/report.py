@@ -106,7 +106,7 @@ def by_processor(found: dict[str, Figures]) -> list[str]:
     if mine is None:
         return []
     return [
-        f"      calls per second of processor time, x {one.gateway}: {one.cpu_us / mine.cpu_us:,.2f}"
+        f"      calls per second of CPU time, x {one.gateway}: {one.cpu_us / mine.cpu_us:,.2f}"
         for one in others
     ]
 
