@@ -89,7 +89,7 @@ async def gather(stream: CompletionStream) -> Whole:
 
 
 def _grow(choices: dict[int, dict[str, Any]], raw: Raw) -> None:
-    for piece in msgspec.json.decode(raw, type=list[dict[str, Any]]):
+    for piece in msgspec.json.decode(raw, type=list[dict[str, Any]] | None) or ():
         index = piece.get("index", 0)
         choice = choices.setdefault(index, {"index": index, "message": {}, "finish_reason": None})
         _merge(choice["message"], piece.get("delta") or {})

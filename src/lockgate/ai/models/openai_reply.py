@@ -48,10 +48,10 @@ class _Said(msgspec.Struct):
 
     content: str | list[_Part] | None = None
     tool_calls: list[Raw] | None = None
-    function_call: Raw | None = None
+    function_call: Any = None  # msgspec: `Raw | None` would only take null
     refusal: str | None = None
-    reasoning_content: Raw | None = None
-    reasoning: Raw | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
 
 
 class _Counts(msgspec.Struct, gc=False):
@@ -70,7 +70,7 @@ class _Choice(msgspec.Struct):
 class _Body(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Counts | None = None
-    error: Raw | None = None
+    error: Any = None
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -206,7 +206,7 @@ def _text(said: _Said) -> str:
 
 
 def _calls_tools(said: _Said) -> bool:
-    return bool(said.tool_calls) or said.function_call is not None
+    return bool(said.tool_calls or said.function_call)
 
 
 def _usage(counts: _Counts | None) -> Usage:
