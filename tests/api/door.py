@@ -16,7 +16,6 @@ import msgspec
 import uvicorn
 
 from lockgate.app.api.arrival import App
-from lockgate.app.api.connection import Connection
 from lockgate.app.api.front import Check, Front, Metadata, Offer, TensorSpec, build_app
 from lockgate.core.clock import SystemClock, SystemIds
 from lockgate.core.entry import Entry
@@ -24,6 +23,7 @@ from lockgate.core.errors import BackendError, Unauthenticated
 from lockgate.core.exchange import Answer, Caller
 from lockgate.core.payload import ChatChunk, ChatReply, ChatStream, Usage
 from lockgate.core.ports import Ask
+from lockgate.processes.http import StrictHttp
 from lockgate.testing.fakes import FakeRecorder
 from lockgate.testing.paths import Bench
 
@@ -286,8 +286,8 @@ def opened(plan: Plan) -> Generator[Door]:
 def running(app: App, patience_s: float) -> Generator[int]:
     """Run *app* in a thread, as a worker does in its process."""
 
-    class Patient(Connection):
-        head_s = patience_s
+    class Patient(StrictHttp):
+        head_seconds = patience_s
 
     config = uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType] — plain dicts where uvicorn has typed ones

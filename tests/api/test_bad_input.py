@@ -203,8 +203,7 @@ def test_a_refused_body_cannot_be_dripped_for_ever(open_door: Open) -> None:
 def test_a_head_of_any_size_is_refused(door: Door) -> None:
     """Headers cannot fill the memory."""
     with door.raw() as line:
-        line.sendall(b"GET /livez HTTP/1.1\r\nx-a: " + b"a" * 50_000)
-        line.sendall(b"a" * 50_000)
+        line.sendall(b"GET /livez HTTP/1.1\r\nx-a: " + b"a" * 400_000)
         assert until_closed(line).startswith(b"HTTP/1.1 431")
 
 
@@ -214,7 +213,7 @@ def test_what_is_not_http_is_told_so(door: Door) -> None:
         line.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         answer = until_closed(line)
     assert answer.startswith(b"HTTP/1.1 400")
-    assert b'"code":"invalid_http"' in answer
+    assert b'"code":"bad_http"' in answer
 
 
 @pytest.mark.parametrize("name", ["x-api-key", "api-key", "x-goog-api-key"])
