@@ -12,7 +12,7 @@ from typing import Final
 
 import re2
 
-from lockgate.ai.guards.phrases import PHRASES, TOKENS, Phrase
+from lockgate.ai.guards.phrases import TOKENS, Phrase, phrases
 from lockgate.ai.guards.rule import Match, Rule, Span
 
 _BETWEEN: Final = r"(?:[\s,\"'*_:\-]+)"
@@ -20,33 +20,50 @@ _AROUND: Final = 120
 _QUOTES: Final = "\"'`“”„‘’‚«»「」『』《》"
 _MENTION: Final = (
     r"(?i)\b(?:mean(?:s|ing)?|phrases?|sentences?|wording|examples?|attacks?|injections?|jailbreaks?|"
-    r"detect\w*|defend\w*|prevent\w*|block\w*|filter\w*|mitigat\w*|explain\w*|why|translate|classif\w*|"
-    r"regex|pattern|guard\w*|stop people|when users|if (?:a|the) user|someone|says?|said|wrote|typed|"
-    r"bedeutet|bedeutung|beispiel|angriff\w*|erkenn\w*|signifie|phrase|attaque|exemple|significa|"
-    r"ejemplo|ataque|detectar|attacco|esempio)\b|攻击|攻擊|注入|例|意思|意味|攻撃|检测|検出|атак|означа|пример"
+    r"detect\w*|defend\w*|prevent\w*|block\w*|filter\w*|mitigat\w*|explain\w*|why|translate|"
+    r"classif\w*|regex|pattern|guard\w*|stop people|when users|if (?:a|the) user|someone|says?|said|"
+    r"wrote|typed|bedeutet|bedeutung|beispiel|angriff\w*|erkenn\w*|signifie|phrase|attaque|exemple|"
+    r"significa|ejemplo|ataque|detectar|attacco|esempio)\b|"
+    r"攻击|攻擊|注入|例|意思|意味|攻撃|检测|検出|атак|означа|пример"
 )
-_STRONG_MENTION: Final = (
-    r"(?i)(?:(?:prompt )?(?:injections?|attacks?|jailbreaks?)(?: attempts?| prompts?)? (?:like|such as|saying|that says?)|"
-    r"(?:phrases?|texts?|strings?|messages?|inputs?|sentences?|prompts?|users?) (?:like|such as|saying|that says?|which say|telling it to|that tell \w+ to|who says?)|"
-    r"(?:defend|protect|guard|detect|prevent|block|filter|mitigate|stop)\w* (?:\w+ ){0,4}(?:against|from|users who say|people who say|that says?)|"
-    r"(?:how (?:do|can|could|would|should) (?:i|we|you|one|developers?)|how to|what happens (?:if|when)|the (?:model|bot|assistant|llm|ai) (?:will|would|might|may|could|can|should)(?: never| not)?)(?: \w+){0,6}) [^.\n]{0,24}\z"
+"""What stands near a quotation that is talked about."""
+_ABOUT: Final = (
+    r"(?i)(?:(?:prompt )?(?:injections?|attacks?|jailbreaks?)(?: attempts?| prompts?)? "
+    r"(?:like|such as|saying|that says?)|"
+    r"(?:phrases?|texts?|strings?|messages?|inputs?|sentences?|prompts?|users?) "
+    r"(?:like|such as|saying|that says?|which say|telling it to|that tell \w+ to|who says?)|"
+    r"(?:defend|protect|guard|detect|prevent|block|filter|mitigate|stop)\w* (?:\w+ ){0,4}"
+    r"(?:against|from|users who say|people who say|that says?)|"
+    r"(?:how (?:do|can|could|would|should) (?:i|we|you|one|developers?)|how to|"
+    r"what happens (?:if|when)|the (?:model|bot|assistant|llm|ai) "
+    r"(?:will|would|might|may|could|can|should)(?: never| not)?)(?: \w+){0,6}) [^.\n]{0,24}\z"
 )
+"""What announces that something is talked about, quoted or not."""
 _FORBIDDEN: Final = (
-    r"(?i)(?:\b(?:do not|don'?t|never|must not|mustn'?t|should not|shouldn'?t|cannot|can'?t|won'?t|will not|not to|refus\w+ to|"
-    r"nicht|niemals|jamais|nunca|jamás|mai|никогда|не) |(?:不要|不得|不可|切勿|请勿|绝不))\z"
+    r"(?i)(?:\b(?:do not|don'?t|never|must not|mustn'?t|should not|shouldn'?t|cannot|can'?t|won'?t|"
+    r"will not|not to|refus\w+ to|nicht|niemals|jamais|nunca|jamás|mai|никогда|не) |"
+    r"(?:不要|不得|不可|切勿|请勿|绝不))\z"
 )
+"""What turns a phrase into its contrary."""
 
 
 def _spoken(text: str, match: Match) -> Iterable[Span]:
     """Keep a phrase that is used, not mentioned."""
     start, end = match.start(), match.end()
+    if _goes_on(text, end):
+        return
     before = text[max(0, start - _AROUND) : start]
-    if re2.search(_FORBIDDEN, before) or re2.search(_STRONG_MENTION, before):
+    if re2.search(_FORBIDDEN, before) or re2.search(_ABOUT, before):
         return
     quoted = _is_quoted(before, text[end : end + _AROUND])
     if quoted and re2.search(_MENTION, before + " " + text[end : end + _AROUND]):
         return
     yield Span(start, end)
+
+
+def _goes_on(text: str, end: int) -> bool:
+    """Say whether a word ends after *end*, as "ruleset" does where "rule" was found."""
+    return text[end - 1].isalnum() and text[end : end + 1].isalnum() and text[end - 1 : end + 1].isascii()
 
 
 def _is_quoted(before: str, after: str) -> bool:
@@ -95,16 +112,18 @@ def _rule(phrase: Phrase) -> Rule:
     )
 
 
-RULES: Final = (
-    *map(_rule, PHRASES),
-    Rule(
-        name="injection.token",
-        trigger=TOKENS,
-        pattern=TOKENS,
-        placeholder="[token]",
-        check=_token,
-        ahead=2,
-        folds_case=True,
-        canonical=True,
-    ),
+def rules() -> tuple[Rule, ...]:
+    """Make the rules from the phrases."""
+    return (*map(_rule, phrases()), _TOKEN)
+
+
+_TOKEN: Final = Rule(
+    name="injection.token",
+    trigger=TOKENS,
+    pattern=TOKENS,
+    placeholder="[token]",
+    check=_token,
+    ahead=2,
+    folds_case=True,
+    canonical=True,
 )

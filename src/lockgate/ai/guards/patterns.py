@@ -93,6 +93,7 @@ def _options() -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY
+    options.longest_match = True  # "you|your" finds "your": what is found has no rest
     return options
 
 

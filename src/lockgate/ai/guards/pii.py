@@ -191,7 +191,7 @@ _PHONE_WORDS = (
     r"電話|电话|手机|тел|телефон)"
 )
 
-RULES: Final = (
+_RULES: Final = (
     Rule(
         name="pii.email",
         trigger=r"[A-Za-z0-9_%+\-]@[A-Za-z0-9]",
@@ -243,3 +243,8 @@ RULES: Final = (
         folds_case=True,
     ),
 )
+
+
+def rules() -> tuple[Rule, ...]:
+    """Give the rules."""
+    return _RULES

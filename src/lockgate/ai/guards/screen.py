@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from lockgate.ai.guards import injection, pii, secrets, unseen
 from lockgate.ai.guards.canonical import DISGUISED, Canonical, canonical, is_disguised_word
 from lockgate.ai.guards.invisible import strip
 from lockgate.ai.guards.patterns import Patterns
-from lockgate.ai.guards.rule import Action, GuardName, Match, Rule, Span
+from lockgate.ai.guards.rule import Action, GuardName, Rule, Span
 from lockgate.core.exchange import Decision, Verdict
 from lockgate.core.ports import Screened
 
@@ -30,13 +30,21 @@ DEFAULT_ACTION: Final[Mapping[GuardName, Action]] = {
     "pii": "mend",
     "invisible": "mend",
 }
-RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "injection": injection.RULES,
-    "secrets": secrets.RULES,
-    "pii": pii.RULES,
-    "invisible": (),
+RULES: Final[Mapping[str, Callable[[], tuple[Rule, ...]]]] = {
+    "injection": injection.rules,
+    "secrets": secrets.rules,
+    "pii": pii.rules,
+    "invisible": tuple,
 }
-_ROUNDS: Final = 4
+_ROUNDS: Final = 16
+"""How often a text is looked at again because a finding taken out uncovered another."""
+
+
+_TANGLED: Final = Verdict(
+    by="guard.tangled",
+    decision=Decision.REFUSE,
+    reason=f"taking findings out uncovered more, {_ROUNDS} times over",
+)
 
 
 class GuardSpec(msgspec.Struct, frozen=True):
@@ -56,10 +64,17 @@ class Found(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What of a text can be sent whatever follows: up to `cut`, as `screened`."""
+    """How far a text is settled, whatever follows.
 
+    Attributes:
+        text: The text; up to `cut` findings are taken out of it.
+        cut: Where what may still change begins.
+        verdicts: What was found up to there.
+    """
+
+    text: str
     cut: int
-    screened: Screened
+    verdicts: tuple[Verdict, ...]
 
 
 def build(names: Sequence[GuardSpec]) -> Screen:
@@ -72,7 +87,7 @@ def build(names: Sequence[GuardSpec]) -> Screen:
         if spec.name not in RULES:
             raise ValueError(f"no guard is called {spec.name!r}; there are {', '.join(RULES)}")
     actions = {spec.name: spec.action or DEFAULT_ACTION[spec.name] for spec in names}
-    rules = [rule for name, part in RULES.items() if name in actions for rule in part]
+    rules = [rule for name, part in RULES.items() if name in actions for rule in part()]
     return Screen(rules, {name: Decision(action) for name, action in actions.items()})
 
 
@@ -92,10 +107,10 @@ class Screen:
             if not self._patterns.may_match(text):
                 return Screened(text)
             stripped = self.stripped(text)
-            mended = self._mended_until_clean(stripped.screened.text)
+            settled = self.settled(stripped.text)
         except Exception as error:  # noqa: BLE001 — a guard that cannot look must not let pass
             return failed(error)
-        return Screened(mended.text, stripped.screened.verdicts + mended.verdicts)
+        return Screened(settled.text, stripped.verdicts + settled.verdicts)
 
     def hold(self, text: str) -> int:
         """Count the characters at the end of *text* that could be the start of a finding.
@@ -103,41 +118,39 @@ class Screen:
         All of them if the text cannot be read.
         """
         try:
-            stripped = self.stripped(text, final=False)
-            clean = stripped.screened.text
-            cut = self.settled(clean, final=False).cut
+            stripped = strip(text, final=False) if self._strips else None
+            clean = stripped.text if stripped else text
+            cut = self._cut(clean, 0, self._find(clean, 0))
         except Exception:  # noqa: BLE001 — holding everything is what failing closed means here
             return len(text)
-        removed = strip(text, final=False).removed if clean != text[: stripped.cut] else ()
-        for at in removed:
+        for at in stripped.removed if stripped else ():
             cut += at <= cut
         return len(text) - cut
 
     def stripped(self, text: str, start: int = 0, *, final: bool = True) -> Settled:
-        """Take hidden characters out of *text* from *start* on, as far as that is settled."""
+        """Take hidden characters out of *text* from *start* on; only what is settled is returned.
+
+        `cut` counts characters of the given text.
+        """
         if not self._strips or text.isascii():
-            return Settled(len(text), Screened(text[start:]))
+            return Settled(text[start:], len(text), ())
         result = strip(text, start=start, final=final)
         count = len(result.removed)
         verdicts = (self._verdict("invisible.character", count),) if count else ()
-        return Settled(result.settled, Screened(result.text, verdicts))
+        return Settled(result.text, result.settled, verdicts)
 
     def settled(self, text: str, start: int = 0, *, final: bool = True) -> Settled:
-        """Screen *text* from *start* on, as far as nothing that follows can change the result."""
-        found = self._find(text, start)
-        cut = len(text) if final else self._cut(text, start, found)
-        return Settled(cut, self._mended(text, start, cut, found))
-
-    def _mended_until_clean(self, text: str) -> Screened:
-        """Repeat until nothing is found: a finding taken out can uncover another."""
+        """Take findings out of *text* from *start* on, as far as nothing that follows matters."""
         verdicts: tuple[Verdict, ...] = ()
         for _ in range(_ROUNDS):
-            screened = self.settled(text).screened
+            found = self._find(text, start)
+            cut = len(text) if final else self._cut(text, start, found)
+            screened = self._mended(text, start, cut, found)
+            if not screened.verdicts:
+                return Settled(text, cut, verdicts)
             verdicts += screened.verdicts
-            if screened.text == text:
-                return Screened(text, verdicts)
-            text = screened.text
-        return Screened(text, verdicts)
+            text = text[:start] + screened.text + text[cut:]
+        return Settled(text, start, (*verdicts, _TANGLED))
 
     def _find(self, text: str, start: int) -> list[Found]:
         """Find every match from *start* on, also those that their checks find harmless."""
@@ -173,7 +186,7 @@ class Screen:
         if self._sees_through and is_disguised_word(part):
             cut = min(cut, self._canonical_cut(text, start))
         for f in sorted(found, key=_start, reverse=True):
-            if f.start < cut and (f.end > cut or f.end + f.rule.ahead > len(text)):
+            if f.start < cut < f.end + f.rule.ahead:
                 cut = f.start
         return max(cut, start)
 

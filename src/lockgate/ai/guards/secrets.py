@@ -29,6 +29,12 @@ def _real(text: str, match: Match) -> Iterable[Span]:
         yield Span(match.start(), match.end())
 
 
+def _real_word(text: str, match: Match) -> Iterable[Span]:
+    """Keep a match that is no placeholder and does not go on."""
+    after = text[match.end() : match.end() + 1]
+    return () if after.isalnum() or after == "_" else _real(text, match)
+
+
 def _real_group(text: str, match: Match) -> Iterable[Span]:
     """Keep the match's only group if it is no placeholder."""
     if not is_placeholder(match.group(1) or ""):
@@ -110,7 +116,7 @@ _NAMES = (
 _EQUALS = r"[\"'`]?\s{0,3}(?::=|=>|==|=|:|is|lautet|est|es)\s{0,3}[\"'`]?"
 _VALUE = r"([^\s\"'`,;<>(){}\[\]|]{8,})"
 
-RULES: Final = (
+_RULES: Final = (
     _secret(
         "private-key",
         r"-----BEGIN ",
@@ -132,8 +138,8 @@ RULES: Final = (
     _secret(
         "aws-key",
         r"\bA(?:KIA|SIA|ROA|IDA|BIA|CCA)[A-Z2-7]{16}",
-        r"\bA(?:KIA|SIA|ROA|IDA|BIA|CCA)[A-Z2-7]{16}\b",
-        _real,
+        r"\bA(?:KIA|SIA|ROA|IDA|BIA|CCA)[A-Z2-7]{16}",
+        _real_word,
     ),
     _secret(
         "aws-secret",
@@ -164,7 +170,7 @@ RULES: Final = (
     _secret("npm-token", r"\bnpm_", r"\bnpm_[A-Za-z0-9]{36,}"),
     _secret("pypi-token", r"\bpypi-Ag", r"\bpypi-Ag[A-Za-z0-9_\-]{40,}"),
     _secret("sendgrid-key", r"\bSG\.", r"\bSG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}"),
-    _secret("twilio-key", r"\bSK[0-9a-f]{32}", r"\bSK[0-9a-f]{32}\b", _real),
+    _secret("twilio-key", r"\bSK[0-9a-f]{32}", r"\bSK[0-9a-f]{32}", _real_word),
     _secret("huggingface-token", r"\bhf_[A-Za-z]", r"\bhf_[A-Za-z0-9]{30,}", _real),
     _secret("digitalocean-token", r"\bdo[opr]_v1_", r"\bdo[opr]_v1_[a-f0-9]{64}"),
     _secret("shopify-token", r"\bshp(?:at|ca|pa|ss)_", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
@@ -195,3 +201,8 @@ RULES: Final = (
     ),
 )
 """Most specific first: where two findings overlap, the first one names the placeholder."""
+
+
+def rules() -> tuple[Rule, ...]:
+    """Give the rules."""
+    return _RULES

@@ -15,7 +15,7 @@ from typing import Final
 
 from lockgate.ai.guards.invisible import REACH
 from lockgate.ai.guards.rule import CONTEXT
-from lockgate.ai.guards.screen import Screen, Settled, failed
+from lockgate.ai.guards.screen import Screen, failed
 from lockgate.core.exchange import Decision, Verdict
 from lockgate.core.ports import Guard, Screened
 
@@ -62,20 +62,20 @@ class StreamScreen:
     def _screened(self, text: str, *, final: bool) -> Screened:
         if not isinstance(self._guard, Screen):
             return self._generic(self._guard, text, final=final)
-        hidden = self._hidden.add(text)
-        seen = self._guard.stripped(hidden, self._hidden.start, final=final)
-        self._hidden.forget(seen, REACH)
-        clean = self._rules.add(seen.screened.text)
-        sent = self._guard.settled(clean, self._rules.start, final=final)
-        self._rules.forget(sent, CONTEXT)
-        verdicts = seen.screened.verdicts + sent.screened.verdicts
-        return self._bounded(Screened(sent.screened.text, verdicts))
+        raw = self._hidden.add(text)
+        seen = self._guard.stripped(raw, self._hidden.start, final=final)
+        self._hidden.sent(raw, seen.cut, REACH)
+        clean = self._rules.add(seen.text)
+        start = self._rules.start
+        done = self._guard.settled(clean, start, final=final)
+        self._rules.sent(done.text, done.cut, CONTEXT)
+        return self._bounded(Screened(done.text[start : done.cut], seen.verdicts + done.verdicts))
 
     def _generic(self, guard: Guard, text: str, *, final: bool) -> Screened:
         held = self._rules.add(text)
         cut = len(held) - (0 if final else guard.hold(held))
         screened = guard.inspect(held[:cut]) if cut else Screened("")
-        self._rules.forget(Settled(cut, screened), 0)
+        self._rules.sent(held, cut, 0)
         return self._bounded(screened)
 
     def _bounded(self, screened: Screened) -> Screened:
@@ -103,8 +103,8 @@ class _Held:
         self._text += text
         return self._text
 
-    def forget(self, settled: Settled, context: int) -> None:
-        """Note what has gone on, and keep *context* characters of it."""
-        kept = max(0, settled.cut - context)
-        self._text = self._text[kept:]
-        self.start = settled.cut - kept
+    def sent(self, text: str, cut: int, context: int) -> None:
+        """Note that *text* has gone on up to *cut*; keep *context* characters of that."""
+        kept = max(0, cut - context)
+        self._text = text[kept:]
+        self.start = cut - kept
