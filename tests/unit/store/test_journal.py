@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lockgate.core.entry import Entry
 from lockgate.core.errors import StoreError
+from lockgate.store import journal as module
 from lockgate.store.journal import LARGEST_FRAME, Journal, frame, read_frames, scan
 from lockgate.testing.conformance.store import an_entry
 
@@ -152,6 +153,32 @@ def test_a_segment_is_locked_while_its_writer_lives(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with pytest.raises(StoreError):
         journal.record(an_entry(1))
+
+
+def test_a_segment_tidied_up_before_its_lock_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A steward that removes the new, still unlocked and empty file takes no call with it."""
+    hasty: list[Path] = []
+
+    class Race:
+        """The real lock, with a steward that is quicker the first time."""
+
+        LOCK_EX = fcntl.LOCK_EX
+
+        @staticmethod
+        def flock(fd: int, how: int) -> None:
+            if not hasty:
+                hasty.extend(tmp_path.iterdir())
+                hasty[0].unlink()
+            fcntl.flock(fd, how)
+
+    monkeypatch.setattr(module, "fcntl", Race)
+    journal = Journal(tmp_path, "worker")
+    journal.record(an_entry(1))
+    journal.close()
+    assert journal.path != hasty[0]
+    assert len(read_frames(journal.path, 0)[0]) == 1
 
 
 def test_a_full_segment_is_left_for_a_new_one(tmp_path: Path) -> None:
