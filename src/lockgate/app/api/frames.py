@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from lockgate.app.api.facts import Facts
 from lockgate.core.exchange import Exchange
 from lockgate.core.payload import ChatChunk, ChatReply, Json, Usage
 
@@ -45,7 +46,7 @@ class Frames:
         delta = {"role": "assistant", "content": "", "refusal": None}
         return event({**self._same, "choices": [_choice(delta, None)]})
 
-    def chunk(self, chunk: ChatChunk, facts: dict[str, Json] | None = None) -> bytes:
+    def chunk(self, chunk: ChatChunk, facts: Facts | None = None) -> bytes:
         """Write *chunk*; *facts* become its `lockgate` object."""
         fields: dict[str, Json] = dict(chunk.fields)
         fields.pop("usage", None)
@@ -57,7 +58,7 @@ class Frames:
             fields["lockgate"] = facts
         return event(fields)
 
-    def usage(self, usage: Json, facts: dict[str, Json]) -> bytes:
+    def usage(self, usage: Json, facts: Facts) -> bytes:
         """Write the chunk that counts the tokens."""
         return event({**self._same, "choices": [], "usage": usage, "lockgate": facts})
 

@@ -13,7 +13,7 @@ from lockgate.app.api import problems
 from lockgate.app.api.arrival import Arrival, Response
 from lockgate.app.api.body import read_body
 from lockgate.app.api.calls import call_of, conduct, find, identify, tell_whole
-from lockgate.app.api.facts import confidence_of, cost_of, fact_headers, outcome_of
+from lockgate.app.api.facts import Facts, facts_of
 from lockgate.app.api.infer_body import Inference, parse_infer
 from lockgate.app.api.offer import Front, Metadata, Offer, TensorSpec
 from lockgate.app.api.tensors import as_bytes, as_list
@@ -116,6 +116,7 @@ def answer_to(asked: Inference, offer: Offer, exchange: Exchange) -> Response:
     assert exchange.answer is not None
     reply = exchange.answer.reply
     assert isinstance(reply, TensorsReply)
+    facts = facts_of(exchange)
     binary: list[bytes] = []
     outputs = [
         _output(tensor, asked, binary)
@@ -127,11 +128,11 @@ def answer_to(asked: Inference, offer: Offer, exchange: Exchange) -> Response:
             "model_name": offer.name,
             "model_version": _version(offer),
             "id": asked.id or exchange.call.id,
-            "parameters": _parameters(exchange),
+            "parameters": _parameters(facts),
             "outputs": outputs,
         }
     )
-    headers = fact_headers(exchange)
+    headers = facts.headers()
     if not binary:
         return Response(200, head, headers=headers)
     length = (b"inference-header-content-length", b"%d" % len(head))
@@ -153,11 +154,10 @@ def _output(tensor: Tensor, asked: Inference, binary: list[bytes]) -> dict[str, 
     return told
 
 
-def _parameters(exchange: Exchange) -> dict[str, Json]:
-    told: dict[str, Json] = {"outcome": outcome_of(exchange), "cost_usd": cost_of(exchange)}
-    confidence = confidence_of(exchange)
-    if confidence is not None:
-        told["confidence"] = confidence
-    if exchange.rung:
-        told["rung"] = exchange.rung
+def _parameters(facts: Facts) -> dict[str, Json]:
+    told: dict[str, Json] = {"outcome": facts.outcome, "cost_usd": facts.cost_usd}
+    if facts.confidence is not None:
+        told["confidence"] = facts.confidence
+    if facts.rung is not None:
+        told["rung"] = facts.rung
     return told

@@ -13,7 +13,7 @@ from lockgate.app.api.arrival import Arrival, Response
 from lockgate.app.api.body import read_body, too_large
 from lockgate.app.api.calls import call_of, conduct, find, identify, tell_whole, unknown_model
 from lockgate.app.api.chat_body import parse_chat
-from lockgate.app.api.facts import fact_headers, fact_object
+from lockgate.app.api.facts import Facts, facts_of
 from lockgate.app.api.frames import usage_object
 from lockgate.app.api.offer import Front, Offer
 from lockgate.app.api.stream import tell_stream
@@ -35,20 +35,21 @@ async def chat(front: Front, arrival: Arrival) -> None:
         if asked.stream:
             await tell_stream(arrival, offer, exchange, asked)
         else:
-            response = Response(200, completion(exchange), headers=fact_headers(exchange))
+            facts = facts_of(exchange)
+            response = Response(200, completion(exchange, facts), headers=facts.headers())
             await tell_whole(arrival, offer, exchange, response)
 
     await conduct(arrival, offer, call, problems.openai, tell)
 
 
-def completion(exchange: Exchange) -> bytes:
-    """Write the answer as a `chat.completion`."""
+def completion(exchange: Exchange, facts: Facts) -> bytes:
+    """Write the answer as a `chat.completion`, with its *facts*."""
     assert exchange.answer is not None
     reply = exchange.answer.reply
     assert isinstance(reply, ChatReply)
     fields: dict[str, Json] = dict(reply.fields) or _written_here(exchange, reply)
     fields["model"] = exchange.call.service
-    fields["lockgate"] = fact_object(exchange)
+    fields["lockgate"] = facts
     return msgspec.json.encode(fields)
 
 

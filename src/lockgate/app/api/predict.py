@@ -12,7 +12,7 @@ from lockgate.app.api import problems
 from lockgate.app.api.arrival import Arrival, Response
 from lockgate.app.api.body import read_body
 from lockgate.app.api.calls import call_of, conduct, find, identify, tell_whole
-from lockgate.app.api.facts import fact_headers
+from lockgate.app.api.facts import facts_of
 from lockgate.app.api.offer import Front
 from lockgate.core.errors import InvalidCall
 from lockgate.core.exchange import Exchange, Surface
@@ -31,7 +31,7 @@ async def predict(front: Front, arrival: Arrival) -> None:
         reply = exchange.answer.reply
         assert isinstance(reply, RowsReply)
         body = msgspec.json.encode(reply.output)
-        response = Response(200, body, headers=fact_headers(exchange))
+        response = Response(200, body, headers=facts_of(exchange).headers())
         await tell_whole(arrival, offer, exchange, response)
 
     await conduct(arrival, offer, call, problems.plain, tell)

@@ -12,7 +12,7 @@ from typing import Final
 
 from lockgate.app.api.arrival import Arrival
 from lockgate.app.api.calls import failed, stop_watching
-from lockgate.app.api.facts import fact_headers, fact_object
+from lockgate.app.api.facts import facts_of
 from lockgate.app.api.frames import (
     DONE,
     Frames,
@@ -44,7 +44,7 @@ async def tell_stream(arrival: Arrival, offer: Offer, exchange: Exchange, chat: 
     stream = reply if isinstance(reply, ChatStream) else _streamed(reply)
     telling = Telling(arrival, offer, exchange, stream, chat)
     try:
-        await telling.run(fact_headers(exchange, cost_known=stream is not reply))
+        await telling.run(facts_of(exchange).headers(cost_known=stream is not reply))
     finally:
         telling.line.drop()
         await stream.aclose()
@@ -114,7 +114,7 @@ class Telling:
     async def _end(self) -> None:
         stop_watching(self._arrival)
         last = self._held or ChatChunk(finish_reason="stop")
-        facts = fact_object(self._exchange)
+        facts = facts_of(self._exchange)
         if self._chat.include_usage:
             tail = self._frames.chunk(last) + self._frames.usage(self._counts(), facts)
         else:
