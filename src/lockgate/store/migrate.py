@@ -35,7 +35,7 @@ def current(store: Store) -> str | None:
         return None
     store.connect().close()
     with suppress(StoreError):  # it can be reached, so it is the table that is missing
-        return str(store.query(_VERSION)[0][0])
+        return next((str(row[0]) for row in store.query(_VERSION)), None)
     return None
 
 
