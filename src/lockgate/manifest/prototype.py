@@ -141,10 +141,11 @@ def _from_notebook(path: Path, folder: Path) -> _Found:  # noqa: ARG001 — ever
 
 def _from_skops(path: Path, folder: Path) -> _Found:
     types = _untrusted(path)
+    listed = ", ".join(map(_quoted, types))
     lines = ["", "kind: sklearn", f"file: {_quoted(_relative(path, folder))}"]
     lines += [f"sha256: {sha256(path)}"]
-    lines += [f"trust: [{', '.join(map(_quoted, types))}]"] if types else []
-    note = f"the file holds types beyond skops' own list, now in `trust`: {', '.join(map(_quoted, types))}"
+    lines += [f"trust: [{listed}]"] if types else []
+    note = f"the file holds types beyond skops' own list, now in `trust`: {listed}"
     title = f"The scikit-learn model in {path.name}."
     notes = (note, "serve it only if you trust whoever made it") if types else ()
     return _Found(slug(path), "predict", {slug(path): "\n    ".join(lines)}, title, notes=notes)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from lockgate.manifest.findings import Finding, listed
 from lockgate.manifest.place import Node
 from lockgate.manifest.schema import (
+    ALL_TROUBLE,
     CacheRung,
     Manifest,
     Rung,
@@ -81,7 +82,7 @@ def _troubles(service: Service) -> Iterator[str]:
 
 def _words(rung: Rung, place: Node, possible: set[str]) -> Iterator[Finding]:
     written = place.part("on")
-    if written is None:
+    if written is None or set(rung.on) == set(ALL_TROUBLE):  # all of them is the default
         return
     if not rung.on:
         message = "this rung takes over on nothing"

@@ -82,12 +82,14 @@ def follow(steps: Sequence[str | int], root: Node) -> Spot | None:
     rest = list(steps)
     while True:
         meant = decide(kind, root.find(*trace))
-        if meant is None:
+        if meant is None and rest != ["[key]"]:
             return Spot(trace, kind, undecided=True)
+        if rest == ["[key]"]:
+            return Spot(trace, kind)
         if len(members(kind)) > 1 and rest and not _is_tag(rest.pop(0), meant):
             return None
         kind = meant
-        if not rest or (rest[0] == "[key]" and len(rest) == 1):
+        if not rest:
             return Spot(trace, kind)
         step = rest.pop(0)
         trace, kind = (*trace, step), _below(kind, step)

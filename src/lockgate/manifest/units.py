@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
-_NUMBER = r"(\d{1,12}(?:\.\d{1,18})?)"
+_NUMBER = r"(\d{1,16}(?:\.\d{1,24})?)"
 _DURATION = re.compile(_NUMBER + r"\s?(ms|s|m|h|d)")
 _SHARE = re.compile(_NUMBER + r"\s?(%?)")
 _SIZE = re.compile(_NUMBER + r"\s?([KMG]i?B|B)")
