@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -25,12 +26,13 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
 class Worker:
     """A worker process, and the port that it answers on."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, workers: int = 1) -> None:
         door = socket.create_server(("127.0.0.1", 0))
-        fd = str(door.fileno())
+        fd, count = str(door.fileno()), str(workers)
         self.run = run
         self.port: int = door.getsockname()[1]
         words = ("--manifest", "-", "--run", str(run), "--name", "w", "--fd", fd, "--grace", "5")
+        words = (*words, "--workers", count)
         self.process = subprocess.Popen(
             [sys.executable, str(TINY), *words],
             stdin=subprocess.PIPE,
@@ -65,10 +67,10 @@ class Worker:
             return stderr.read().decode()
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
+@pytest.fixture(params=[1, 2], ids=["alone", "one of two"])
+def worker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Worker]:
     """A worker that is ready; it must not have complained by the end."""
-    worker = Worker(tmp_path)
+    worker = Worker(tmp_path, workers=request.param)
     yield worker
     assert worker.end() == ""
 
@@ -269,10 +271,13 @@ def _nodelay(fd: int) -> bool | None:
         line.detach()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", ["signal", "lifeline"])
-def test_a_call_in_flight_is_finished_before_the_end(tmp_path: Path, how: str) -> None:
+def test_a_call_in_flight_is_finished_before_the_end(
+    tmp_path: Path, how: str, workers: int
+) -> None:
     """SIGTERM, or the supervisor's end, lets calls finish, then the house is closed in order."""
-    worker = Worker(tmp_path)
+    worker = Worker(tmp_path, workers)
     with worker.connect() as line:
         line.sendall(GET % b"/slow")
         wait_for_request(worker)
@@ -301,6 +306,25 @@ def test_a_call_that_does_not_end_is_cut_short(tmp_path: Path) -> None:
         worker.end()
     assert worker.process.returncode == 0
     assert (tmp_path / "w.closed").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_too_many_connections_wait_instead_of_being_lost(tmp_path: Path, workers: int) -> None:
+    """Out of file descriptors, a worker keeps serving; who waits is answered when there is room."""
+    worker = Worker(tmp_path, workers)
+    used = len(list(Path(f"/proc/{worker.process.pid}/fd").iterdir()))
+    resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+    lines = [worker.connect() for _ in range(20)]
+    for line in lines:
+        line.sendall(GET % b"/")
+    answered = 0
+    for line in lines:
+        assert read_answer(line)[1]["path"] == "/"
+        answered += 1
+        line.close()
+    assert answered == 20
+    worker.end()
+    assert worker.process.returncode == 0
 
 
 def wait_for_request(worker: Worker) -> None:

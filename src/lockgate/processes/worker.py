@@ -23,11 +23,13 @@ import uvicorn
 import uvloop
 
 from lockgate.core.errors import LockgateError
+from lockgate.processes.accept import Doorkeeper
 from lockgate.processes.child import READY, TOKEN
 from lockgate.processes.http import IDLE_SECONDS, StrictHttp
 
 _TICK_SECONDS = 1.0  # uvicorn renews the `date` header in its tick
 _LAST_WORDS_SECONDS = 2.0
+_YOUNG_OBJECTS = 50_000  # about 10 MB, were all of them garbage
 
 
 class House(Protocol):
@@ -49,9 +51,11 @@ OpenHouse = Callable[[argparse.Namespace], Awaitable[House]]
 class Server(uvicorn.Server):
     """uvicorn's server with signals that only ask it to drain, and a slower heartbeat."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, *, alone: bool) -> None:
         super().__init__(config)
         self._stop = asyncio.Event()
+        self._alone = alone
+        self._keepers: list[Doorkeeper] = []
 
     def drain(self) -> None:
         """Stop accepting and finish what is in flight; asked twice, stop at once."""
@@ -68,8 +72,21 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._alone:
+            await super().startup(sockets)
+        else:
+            self._keepers = [Doorkeeper(door, self._connection) for door in sockets or ()]
+            self.servers = []
+            self.started = True
         print(READY, file=sys.stderr, flush=True)  # noqa: T201 — the supervisor waits for it
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for keeper in self._keepers:
+            await keeper.close()
+        await super().shutdown(sockets)
+
+    def _connection(self) -> StrictHttp:
+        return StrictHttp(self.config, self.server_state, app_state={})
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
@@ -90,16 +107,27 @@ class _Lifeline(asyncio.Protocol):
 async def serve(asked: argparse.Namespace, open_house: OpenHouse) -> None:
     """Serve until asked to stop, then drain; every task has ended when this returns."""
     house = await open_house(asked)
-    server = Server(_config(house.app, asked.grace))
+    server = Server(_config(house.app, asked.grace), alone=asked.workers == 1)
     if _is_pipe(sys.stdin.fileno()):
         lifeline = _Lifeline(server.drain)
         await asyncio.get_running_loop().connect_read_pipe(lambda: lifeline, sys.stdin)
-    gc.collect()
-    gc.freeze()  # what start-up built lives as long as the process: never look through it again
+    _collect_seldom()
     await server.serve(sockets=[socket.socket(fileno=asked.fd)])
     if server.server_state.tasks:
         await asyncio.wait(server.server_state.tasks, timeout=_LAST_WORDS_SECONDS)
     await house.close()
+
+
+def _collect_seldom() -> None:
+    """Keep the garbage collector off the calls' backs.
+
+    Measured with 64 connections: by default it takes 10 µs of each call and stops all of them for
+    30 ms now and then, to look through what start-up built. Calls leave no cycles behind, so the
+    number of new objects only swings with the calls in flight; a cycle that does come about waits.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
 def _is_pipe(descriptor: int) -> bool:
