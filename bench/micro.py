@@ -25,6 +25,7 @@ from lockgate.ai.models.openai_ask import chat_body
 from lockgate.ai.models.openai_reply import read_whole
 from lockgate.app.api import openai
 from lockgate.app.api.chat_body import parse_chat
+from lockgate.app.api.facts import facts_of
 from lockgate.assemble import _Services
 from lockgate.core.clock import SystemClock, SystemIds
 from lockgate.core.exchange import Answer, Call, Caller, Evidenced, Exchange, Signal, Surface
@@ -109,7 +110,7 @@ async def whole(costs: Costs, path: Path, calls: Sequence[Call]) -> None:
     began = time.perf_counter()
     for call in calls:
         exchange = await path.carry(call)
-        openai.completion(exchange)
+        _written(exchange)
         path.record(exchange, 200)
         path.close(exchange)
     costs.took("all of it: carry + answer + record", time.perf_counter() - began, len(calls))
@@ -178,8 +179,15 @@ async def measure() -> Costs:
     return costs
 
 
+def _written(exchange: Exchange) -> bytes:
+    """Write body and headers as the front door does."""
+    facts = facts_of(exchange)
+    facts.headers()
+    return openai.completion(exchange, facts)
+
+
 def _time_answers(costs: Costs, done: Sequence[Exchange]) -> None:
-    costs.of("write the answer", lambda: [openai.completion(one) for one in done], len(done))
+    costs.of("write the answer", lambda: [_written(one) for one in done], len(done))
 
 
 def main() -> None:
