@@ -18,7 +18,15 @@ from lockgate.core.clock import Clock
 from lockgate.core.errors import BackendError, BackendTimeout, ContractBroken, NotSure
 from lockgate.core.exchange import Answer, Attempt, Evidenced, Exchange, Signal, Tally
 from lockgate.core.money import Price
-from lockgate.core.payload import ChatChunk, ChatReply, ChatStream, Json, RowsReply, Usage
+from lockgate.core.payload import (
+    ChatChunk,
+    ChatReply,
+    ChatStream,
+    Json,
+    RowsReply,
+    TensorsReply,
+    Usage,
+)
 from lockgate.core.ports import Ask, Backend, Contract
 from lockgate.request.judge import Bar
 
@@ -125,7 +133,7 @@ class Caller:
         return msgspec.structs.replace(answer, cost=cost)
 
     def _hold_to_contract(self, answer: Answer) -> None:
-        if self._terms.contract is None:
+        if self._terms.contract is None or isinstance(answer.reply, TensorsReply):
             return
         found = self._terms.contract.findings(_content(answer))
         if found:
@@ -244,8 +252,7 @@ def _content(answer: Answer) -> Json:
     reply = answer.reply
     if isinstance(reply, RowsReply):
         return reply.output
-    if not isinstance(reply, ChatReply):
-        return None
+    assert isinstance(reply, ChatReply)
     try:
         return msgspec.json.decode(reply.text)
     except msgspec.DecodeError as error:

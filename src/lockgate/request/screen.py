@@ -153,7 +153,7 @@ class ScreenOut:
             return reply
         fields = dict(reply.fields)
         if "choices" in fields:
-            fields["choices"] = _retold(fields["choices"], screened.text)
+            fields["choices"] = _retold(fields["choices"], screened.text, "message")
         return msgspec.structs.replace(reply, fields=fields, text=screened.text)
 
 
@@ -185,7 +185,7 @@ class ScreenedChunks:
                 text += await self._checked(self._screen.flush())
             if text == chunk.text:
                 return chunk
-            fields = {name: raw for name, raw in chunk.fields.items() if name != "choices"}
+            fields = _without_text(chunk, text)
             if text or chunk.finish_reason or chunk.usage or chunk.tool_calls:
                 return msgspec.structs.replace(chunk, fields=fields, text=text)
 
@@ -247,9 +247,18 @@ def _mended(value: Json, guard: Guard, seen: list[Verdict]) -> Json:
     return value
 
 
-def _retold(choices: msgspec.Raw, text: str) -> msgspec.Raw:
+def _without_text(chunk: ChatChunk, text: str) -> dict[str, msgspec.Raw]:
+    """Take the unscreened text out of a chunk's raw fields; tool calls beside it stay."""
+    fields = dict(chunk.fields)
+    choices = fields.pop("choices", None)
+    if choices is not None and chunk.tool_calls:
+        fields["choices"] = _retold(choices, text, "delta")
+    return fields
+
+
+def _retold(choices: msgspec.Raw, text: str, part: str) -> msgspec.Raw:
     """Put *text* in place of the first choice's; its log-probabilities would tell the old one."""
     whole = msgspec.json.decode(choices, type=list[dict[str, Json]])
-    whole[0]["message"]["content"] = text
+    whole[0][part]["content"] = text
     whole[0].pop("logprobs", None)
     return msgspec.Raw(msgspec.json.encode(whole))

@@ -161,6 +161,7 @@ async def test_tensors_keep_their_numbers_when_they_are_uncertain() -> None:
         ladder=("uncertain",),
         signal=Signal.PROBABILITY,
         floor=0.9,
+        contract_out=SchemaContract({"type": "object"}),
     )
 
     exchange = await bench.path().carry(a_call(Tensors(inputs=tensors)))
