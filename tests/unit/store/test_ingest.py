@@ -200,7 +200,7 @@ def test_a_waiting_reader_does_not_stop_the_ingest(store: Store, folder: Path) -
     assert Ledger(store).count() == 1
 
 
-class Crash(BaseException):
+class Crash(Exception):
     """The process dies here."""
 
 
@@ -308,3 +308,26 @@ def test_death_at_any_moment_loses_and_doubles_nothing(empty: Path, tmp_path: Pa
     else:
         pytest.fail("the sweep never came to its end")
     assert fatal > 20
+
+
+def test_a_segment_goes_only_after_the_disk_has_its_calls(store: Store, folder: Path) -> None:
+    """A power cut between the ledger and the deletion finds the calls in one of the two."""
+    done: list[str] = []
+
+    class Noted(Store):
+        @contextmanager
+        def write(self, *, durable: bool = False) -> Generator[Connection]:
+            with super().write(durable=durable) as connection:
+                yield connection
+            done.append("on disk" if durable else "committed")
+
+    class NotedFolder(Folder):
+        def remove(self, name: str) -> None:
+            done.append("removed")
+            super().remove(name)
+
+    written(folder, [an_entry(1)])
+    noted = Noted(store.url)
+    Ingest(noted, NotedFolder(folder)).step()
+    assert done == ["committed", "on disk", "removed"]
+    noted.close()
