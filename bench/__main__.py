@@ -121,7 +121,7 @@ def profile(gateway: Gateway, chosen: argparse.Namespace) -> None:
     workers = [one for one in pinned.tree(gateway.pid) if gateway.worker in " ".join(one.cmdline())]
     stacks = HOME / "results" / f"{gateway.name}.folded"
     words = [str(HOME / "tools" / "bin" / "py-spy"), "record", "--rate", "250", "--format", "raw"]
-    words += ["--duration", str(round(chosen.seconds)), "--output", str(stacks)]
+    words += ["--gil", "--duration", str(round(chosen.seconds)), "--output", str(stacks)]
     words += ["--pid", str(workers[-1].pid)]
     log = (HOME / "run" / "py-spy").open("wb")
     with log, subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log):
