@@ -32,13 +32,20 @@ class Accidents:
         self._say("the demo kills the language model's runner (kill -9)")
         self._signal(signal.SIGKILL)
         await asyncio.sleep(seconds / 3)
-        self._say("the demo makes the language model slow (it is stopped for 4 seconds)")
-        self._signal(signal.SIGSTOP)
+        self._say("the demo makes the language model slow: it gets a fiftieth of its time")
         try:
-            await asyncio.sleep(min(4.0, seconds / 6))
+            await self._slow_down(min(7.0, seconds / 4))
         finally:
             self._signal(signal.SIGCONT)
         self._say("the language model runs at full speed again")
+
+    async def _slow_down(self, seconds: float) -> None:
+        """Stop the runner most of the time."""
+        for _ in range(int(seconds / 0.5)):
+            self._signal(signal.SIGSTOP)
+            await asyncio.sleep(0.49)
+            self._signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
 
     def _signal(self, number: signal.Signals) -> None:
         serving = running(self._root)

@@ -82,10 +82,10 @@ class Desk:
     async def run(self) -> None:
         """Call until `close`; return when every call has been answered."""
         async with asyncio.TaskGroup() as group:
-            for number in range(3):
-                group.create_task(self._repeat(self._ask, pause=0.3 + 0.2 * number))
-            group.create_task(self._repeat(self._stream, pause=0.5))
-            group.create_task(self._repeat(self._sort, pause=0.4))
+            for _ in range(2):
+                group.create_task(self._repeat(self._ask, pause=0.6))
+            group.create_task(self._repeat(self._stream, pause=0.8))
+            group.create_task(self._repeat(self._sort, pause=0.6))
             for _ in range(2):
                 group.create_task(self._repeat(self._screen, pause=0.08))
 
@@ -113,7 +113,7 @@ class Desk:
     def _question(self) -> dict[str, Json]:
         text = self._random.choice(QUESTIONS)
         message = {"role": "user", "content": text}
-        return {"model": "assistant", "messages": [message], "max_tokens": 48}
+        return {"model": "assistant", "messages": [message], "max_tokens": 32}
 
     async def _post(self, service: str, path: bytes, body: Json) -> Told:
         began = self._clock.monotonic()

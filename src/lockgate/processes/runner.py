@@ -107,7 +107,8 @@ def _sklearn(loaded: Loaded, section: schema.SklearnModel) -> Model:
 
     # Columns go in by position, in the order of `features`; scikit-learn would remark on it.
     warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-    return SklearnModel(estimator, section.features, section.labels, Threads())
+    one_at_a_time = Threads(1)  # scikit-learn changes warning filters, which threads share
+    return SklearnModel(estimator, section.features, section.labels, one_at_a_time)
 
 
 def _serve_llama(

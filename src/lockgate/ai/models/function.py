@@ -7,7 +7,7 @@ value; a generator yields text. A result object with a number between 0 and 1 un
 says how sure it is.
 
 Sync functions run in threads, four at a time; async ones on the runner's event loop, which they
-must not block.
+must not block. `None` means that the function has no answer to this, so the ladder goes on.
 """
 
 from __future__ import annotations
@@ -120,6 +120,8 @@ class FunctionModel:
 def _text(piece: object) -> str:
     if isinstance(piece, str):
         return piece
+    if piece is None:
+        raise BackendBroken("the function has no answer (it gave None)")
     message = f"a chat function gives text; this one gave {type(piece).__name__}"
     raise BackendBroken(message)
 
