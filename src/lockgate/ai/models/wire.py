@@ -17,8 +17,9 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
-from lockgate.ai.models.wire_line import Line, Response, Stale
+from lockgate.ai.models.wire_line import Line
 from lockgate.ai.models.wire_origin import Origin, header_block, request_head
+from lockgate.ai.models.wire_response import Response, Stale
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendError, BackendGone, BackendTimeout
 
@@ -118,9 +119,11 @@ class Wire:
         if self._idle:
             return True
         try:
-            self.freed(await self._take(deadline))
+            line = await self._take(deadline)
         except BackendError:
             return False
+        line.rest()
+        self.freed(line)
         return True
 
     def scrub(self, text: str) -> str:
@@ -171,23 +174,32 @@ class Wire:
     async def _ask(
         self, request: bytes, deadline: float, first_byte: float | None, *, stream: bool
     ) -> Response | Streamed:
-        line = await self._take(deadline)
-        try:
-            return await _sent(line, line.ask(request, deadline, first_byte, stream=stream))
-        except Stale:
-            line = await self._take_fresh(deadline)
-            return await _sent(line, line.ask(request, deadline, first_byte, stream=stream))
-
-    async def _take(self, deadline: float) -> Line:
-        """Get a connection: an idle one, a new one, or the next that is given back."""
-        if self._closed:
-            raise BackendGone(_CLOSED.format(self.origin))
         if deadline <= time.monotonic():
             raise BackendTimeout(f"no time was left to ask {self.origin}")
+        again = False
+        while True:
+            line = self._idle.pop() if self._idle else await self._take(deadline)
+            waiter = line.ask(request, deadline, first_byte, stream=stream)
+            try:
+                return await waiter
+            except asyncio.CancelledError:
+                line.give_up(waiter)
+                raise
+            except Stale:
+                if again:
+                    raise
+                again = True
+                self._distrust_idle()
+
+    def _distrust_idle(self) -> None:
+        """Cut all idle connections: where one was found dead, the upstream has often restarted."""
         while self._idle:
-            line = self._idle.pop()
-            if not line.closing:
-                return line
+            self._idle.pop().abort()
+
+    async def _take(self, deadline: float) -> Line:
+        """Get a connection where none is idle: a new one, or the next that is given back."""
+        if self._closed:
+            raise BackendGone(_CLOSED.format(self.origin))
         if self._places:
             self._places -= 1
         else:
@@ -195,12 +207,6 @@ class Wire:
             if line is not None:
                 return line
         return await self._connect(deadline)
-
-    async def _take_fresh(self, deadline: float) -> Line:
-        """Get a connection after an idle one was found dead: its idle siblings are not trusted."""
-        while self._idle:
-            self._idle.pop().abort()
-        return await self._take(deadline)
 
     async def _wait(self, deadline: float) -> Line | None:
         """Wait for a connection, or for the place to make one (None)."""
@@ -281,14 +287,6 @@ class Wire:
                 waiter.set_result(None)
                 return
         self._places += 1
-
-
-async def _sent(line: Line, waiter: asyncio.Future[Response | Streamed]) -> Response | Streamed:
-    try:
-        return await waiter
-    except asyncio.CancelledError:
-        line.give_up(waiter)
-        raise
 
 
 def _settle(waiter: asyncio.Future[Line | None], error: BackendError) -> None:

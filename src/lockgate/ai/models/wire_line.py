@@ -11,28 +11,14 @@ import time
 from typing import Protocol, cast
 
 import httptools
-import msgspec
 
+from lockgate.ai.models.wire_response import MAX_HEAD, Pairs, Response, Stale, joined, until_eof
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendBroken, BackendError, BackendGone, BackendTimeout
 
-MAX_HEAD = 65_536
-"""Bytes of a header block, of trailers, or of anything else that is not body."""
 IDLE_SECONDS = 60.0
 """How long an unused connection is kept; middleboxes forget them silently after minutes."""
 _TIMER_GRAIN = 0.001  # uvloop's timers have whole milliseconds
-
-
-class Response(msgspec.Struct, frozen=True, gc=False):
-    """A whole response; header names are lower case."""
-
-    status: int
-    headers: dict[bytes, bytes]
-    body: bytes
-
-
-class Stale(BackendGone):
-    """A reused connection turned out to be dead before the first byte of a response."""
 
 
 class Owner(Protocol):
@@ -56,8 +42,8 @@ class Line(asyncio.Protocol):
 
     __slots__ = (
         "_alarm", "_body", "_complete", "_deadline", "_due", "_head_done", "_head_size",
-        "_headers", "_keep", "_loop", "_max_body", "_owner", "_parser", "_quiet", "_received",
-        "_reused", "_rings", "_size", "_status", "_stream", "_transport", "_waiter",
+        "_headers", "_keep", "_loop", "_max_body", "_owner", "_pairs", "_parser", "_quiet",
+        "_received", "_reused", "_rings", "_size", "_status", "_stream", "_transport", "_waiter",
         "_wants_stream", "closing", "peer",
     )  # fmt: skip
 
@@ -91,21 +77,26 @@ class Line(asyncio.Protocol):
     ) -> asyncio.Future[Response | Streamed]:
         """Write *request*; the future gives the whole response.
 
-        With *stream*, it gives a stream as soon as the head has arrived.
-
-        Raises:
-            Stale: The connection was closed while it lay idle.
+        With *stream*, it gives a stream as soon as the head has arrived. It fails with `Stale`
+        where a connection that has been used before is closed without a byte of a response.
         """
         self._clear()
+        waiter: asyncio.Future[Response | Streamed] = self._loop.create_future()
         if self.closing or self._transport is None:
-            raise self._cut(None)
+            waiter.set_exception(self._cut(None))
+            return waiter
         self._wants_stream = stream
         self._complete = False
         self._deadline = deadline
         self.expect_by(deadline if first_byte is None else min(first_byte, deadline))
-        self._waiter = waiter = self._loop.create_future()
+        self._waiter = waiter
         self._transport.write(request)
         return waiter
+
+    def rest(self) -> None:
+        """Lie idle for a while, as after a response."""
+        self._reused = True
+        self.expect_by(time.monotonic() + IDLE_SECONDS)
 
     def expect_by(self, due: float) -> None:
         """Fail the response unless it is complete by *due*, monotonic seconds."""
@@ -156,7 +147,7 @@ class Line(asyncio.Protocol):
         if self._alarm is not None:
             self._alarm.cancel()
         if not self._complete:
-            if exc is None and self._until_eof():
+            if exc is None and self._head_done and until_eof(self._headers):
                 self._keep = False
                 self.on_message_complete()
                 self._finish()
@@ -173,21 +164,20 @@ class Line(asyncio.Protocol):
             raise BackendBroken(f"{self.peer} sent more than one response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > MAX_HEAD:
-            raise BackendBroken(f"{self.peer} sent more than {MAX_HEAD} bytes of headers")
-        if self._head_done:
-            return  # trailers are read and dropped: nothing that Lockgate knows uses them
-        name = name.lower()
-        headers = self._headers
-        headers[name] = value if name not in headers else headers[name] + b", " + value
+        if self._head_done:  # trailers are read and dropped: nothing that Lockgate knows uses them
+            self._require_size([(name, value)])
+        else:
+            self._pairs.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self._quiet > MAX_HEAD:  # else the head cannot be too large either
+            self._require_size(self._pairs)
         status = self._parser.get_status_code()
         self._status = status
         if status < 200:
             self._interim(status)
             return
+        self._headers = joined(self._pairs)
         self._head_done = True
         self._quiet = 0
         self._due = self._deadline
@@ -216,6 +206,7 @@ class Line(asyncio.Protocol):
         self._keep = True
         self._status = self._size = self._quiet = self._head_size = 0
         self._headers: dict[bytes, bytes] = {}
+        self._pairs: Pairs = []
         self._body: list[bytes] = []
         self._deadline = 0.0
 
@@ -223,7 +214,12 @@ class Line(asyncio.Protocol):
         """Pass over 100 Continue and 103 Early Hints; nothing else may come before the answer."""
         if status == 101:
             raise BackendBroken(f"{self.peer} switched to another protocol without being asked")
-        self._headers = {}
+        self._pairs = []
+
+    def _require_size(self, pairs: Pairs) -> None:
+        self._head_size += sum(len(name) + len(value) + 4 for name, value in pairs)
+        if self._head_size > MAX_HEAD:
+            raise BackendBroken(f"{self.peer} sent more than {MAX_HEAD} bytes of headers")
 
     def _open_stream(self, status: int) -> None:
         assert self._transport is not None
@@ -245,8 +241,7 @@ class Line(asyncio.Protocol):
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             waiter.set_result(Response(self._status, self._headers, body))
         if self._keep and not self.closing and self._owner is not None:
-            self._reused = True
-            self._due = time.monotonic() + IDLE_SECONDS
+            self.rest()
             self._owner.freed(self)
         else:
             self.abort()
@@ -279,11 +274,6 @@ class Line(asyncio.Protocol):
             return Stale(f"the idle connection to {self.peer} {how}")
         when = "in the middle of an answer" if self._received else "before any answer"
         return BackendGone(f"the connection to {self.peer} {how} {when}")
-
-    def _until_eof(self) -> bool:
-        """Say whether the end of the connection is the end of the body (RFC 9112 §6.3)."""
-        framed = b"content-length" in self._headers or b"transfer-encoding" in self._headers
-        return self._head_done and not framed
 
     def _arm(self) -> None:
         self._rings = self._due

@@ -274,6 +274,19 @@ async def test_reused_connection_dies_unanswered(end: Callable[[Visit], Any], st
         assert [len(visit.received) for visit in upstream.visits] == [2, 1]
 
 
+async def test_connection_that_was_only_tried_is_replaced() -> None:
+    """A connection made to see whether anyone is there is no fresh one when it is used later."""
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await (visit.reset() if visit is upstream.visits[0] else visit.send(OK))
+
+    async with wired(script, limit=1) as (wire, upstream):
+        assert await wire.reachable(soon())
+        assert (await post(wire)).status == 200
+        assert len(upstream.visits) == 2
+
+
 async def test_replacement_is_not_replaced() -> None:
     """If the new connection dies as well, that is the answer."""
 
