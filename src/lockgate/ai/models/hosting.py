@@ -21,6 +21,7 @@ from lockgate.core.errors import (
     BackendBroken,
     BackendBusy,
     BackendError,
+    BackendGone,
     BackendRejected,
     BackendTimeout,
 )
@@ -62,6 +63,7 @@ class Hosting:
         self.model = model
         self.clock = clock
         self.places = places
+        self.ending = False
         self.tasks: set[asyncio.Task[frames.Frame]] = set()
         self.visitors: set[Visitor] = set()
 
@@ -77,19 +79,26 @@ class Hosting:
         """Forget *visitor*."""
         self.visitors.discard(visitor)
 
+    def refusal(self) -> BackendError | None:
+        """Say why no further ask is taken on, None if it is."""
+        if self.ending:
+            return BackendGone("the runner is about to end")
+        if len(self.tasks) >= self.places:
+            return BackendBusy(f"the runner has {self.places} calls under way")
+        return None
+
     async def close(self, grace: float) -> None:
-        """Let what is under way finish for *grace* seconds, then hang up on everybody.
+        """Take nothing more on, let what is under way finish for *grace* seconds, then hang up.
 
         What is in `tasks` afterwards cannot be stopped.
         """
+        self.ending = True
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=grace)
-        for task in tuple(self.tasks):
-            task.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=LAST_WORDS_S)
         for visitor in tuple(self.visitors):
             visitor.hang_up()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=LAST_WORDS_S)
 
 
 class Visitor(asyncio.Protocol):
@@ -145,9 +154,8 @@ class Visitor(asyncio.Protocol):
     def _begin(self, ask: frames.Ask) -> None:
         if ask.id in self._asked:
             raise frames.BadFrame(f"ask {ask.id} is still under way")
-        if len(self._hosting.tasks) >= self._hosting.places:
-            busy = f"the runner has {self._hosting.places} calls under way"
-            self._send(frames.Fault(ask.id, BackendBusy.code, busy))
+        if (refusal := self._hosting.refusal()) is not None:
+            self._send(_fault(ask.id, refusal))
             return
         task = asyncio.get_running_loop().create_task(self._serve(ask))
         self._asked[ask.id] = task

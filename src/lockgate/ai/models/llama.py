@@ -187,7 +187,7 @@ def _parameters(llama: Any, settings: LlamaSettings, socket: Path, token: str) -
     parameters = llama.CommonParams()
     parameters.model.path = str(settings.path)
     parameters.hostnames = [str(socket)]
-    parameters.api_keys = [token]
+    parameters.api_keys = [token] if token else []  # started by hand: the file's mode guards it
     parameters.n_ctx = settings.context * settings.parallel
     parameters.n_parallel = settings.parallel
     parameters.cpuparams.n_threads = settings.threads or min(_cores(), MOST_THREADS)

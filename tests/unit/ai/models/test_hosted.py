@@ -299,6 +299,36 @@ async def test_a_full_runner_says_that_it_is_busy(tmp_path: Path, hosted_by: Hos
         await asyncio.gather(*calls)
 
 
+async def test_a_runner_that_ends_takes_nothing_more_on(
+    tmp_path: Path, hosted_by: HostedBy
+) -> None:
+    """What is under way is finished; new calls are gone at once, so that others can have them."""
+    async with runners(tmp_path) as (runner,):
+        hosted = hosted_by(runner)
+        call = asyncio.ensure_future(ask(hosted, "wait"))
+        await until(lambda: runner.model.working == 1)
+        end = asyncio.ensure_future(runner.hosting.close(10))
+        await until(lambda: runner.hosting.ending)
+        with pytest.raises(BackendGone, match="about to end"):
+            await ask(hosted, 1)
+        runner.model.go.set()
+        assert await call == "wait"
+        await end
+
+
+async def test_a_call_cut_off_by_the_end_of_its_runner_is_gone(
+    tmp_path: Path, hosted_by: HostedBy
+) -> None:
+    """When the grace is over, what is left is cancelled, and fails as gone, not as late."""
+    async with runners(tmp_path) as (runner,):
+        call = asyncio.ensure_future(ask(hosted_by(runner), "wait"))
+        await until(lambda: runner.model.working == 1)
+        await runner.hosting.close(0)
+        assert runner.model.cancelled == 1
+        with pytest.raises(BackendGone):
+            await call
+
+
 @pytest.mark.parametrize("value", [2**70, "x" * (frames.MAX_FRAME + 1)])
 async def test_what_the_line_cannot_carry_is_rejected(
     tmp_path: Path, hosted_by: HostedBy, value: Json
