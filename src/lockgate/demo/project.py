@@ -89,7 +89,7 @@ def _train_and_ship(folder: Path) -> tuple[Sample, ...]:
     names = [str(name) for name in data.feature_names]
     labels = [str(data.target_names[target]) for target in data.target]
     train_x, test_x, train_y, _ = train_test_split(data.data, labels, random_state=7)
-    model = RandomForestClassifier(n_estimators=100, random_state=7).fit(train_x, train_y)
+    model = RandomForestClassifier(n_estimators=50, random_state=7).fit(train_x, train_y)
     example = [dict(zip(names, map(float, row), strict=True)) for row in train_x[:200]]
     lockgate.ship(
         model,

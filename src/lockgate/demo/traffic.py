@@ -86,8 +86,7 @@ class Desk:
                 group.create_task(self._repeat(self._ask, pause=0.6))
             group.create_task(self._repeat(self._stream, pause=0.8))
             group.create_task(self._repeat(self._sort, pause=0.6))
-            for _ in range(2):
-                group.create_task(self._repeat(self._screen, pause=0.08))
+            group.create_task(self._repeat(self._screen, pause=0.12))
 
     def close(self) -> None:
         """Start no further call."""

@@ -138,7 +138,7 @@ class LlamaModel(ModelBase):
     parallel: int = Field(default=2, ge=1, le=64)
     """Calls that one runner answers at once."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads of one runner; by default as many as the machine has cores, at most 8."""
+    """Threads of one runner; by default one less than the machine has cores, at most 8."""
 
 
 class OpenAIModel(ModelBase):

@@ -190,11 +190,19 @@ def _parameters(llama: Any, settings: LlamaSettings, socket: Path, token: str) -
     parameters.api_keys = [token] if token else []  # started by hand: the file's mode guards it
     parameters.n_ctx = settings.context * settings.parallel
     parameters.n_parallel = settings.parallel
-    parameters.cpuparams.n_threads = settings.threads or min(_cores(), MOST_THREADS)
+    parameters.cpuparams.n_threads = settings.threads or _threads()
     parameters.verbosity = -1
     parameters.ui = False
     parameters.cache_ram_mib = 0  # 8 GB by default: memory must stay flat
     return parameters
+
+
+def _threads() -> int:
+    """Leave one core to the door: llama.cpp's threads wait for each other by spinning.
+
+    With as many threads as cores, one busy neighbour made it six times slower on two cores.
+    """
+    return max(1, min(_cores() - 1, MOST_THREADS))
 
 
 def _cores() -> int:
