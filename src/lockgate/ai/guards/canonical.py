@@ -11,13 +11,12 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
-
 from lockgate.ai.guards.unseen import HIDDEN
 from lockgate.ai.guards.unseen import PATTERN as HIDDEN_PATTERN
 
 _LOOKS_LIKE: Final = (
-    "аa сc ԁd еe һh іi јj ӏl оo рp гr ԛq ѕs тt уy ԝw хx ѵv кk мm АA ВB СC ЕE НH ІI ЈJ КK МM ОO РP ЅS ТT "
-    "УY ХX αa εe ιi κk νv οo ρp τt υu χx ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX"
+    "аa сc ԁd еe һh іi јj ӏl оo рp гr ԛq ѕs тt уy ԝw хx ѵv кk мm АA ВB СC ЕE НH ІI ЈJ КK МM ОO РP "
+    "ЅS ТT УY ХX αa εe ιi κk νv οo ρp τt υu χx ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX"
 )
 _LATIN_OF: Final = {pair[0]: pair[1] for pair in _LOOKS_LIKE.split()}
 _GREEK_OR_CYRILLIC: Final = r"[\x{370}-\x{52F}]"

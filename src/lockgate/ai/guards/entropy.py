@@ -41,7 +41,7 @@ def is_digest(value: str) -> bool:
 
 
 def is_random(value: str) -> bool:
-    """Say whether *value* looks generated: letters and digits, and no two alike in a row of order."""
+    """Say whether *value* looks generated: letters and digits, well mixed, no placeholder."""
     has_letter = any(character.isalpha() for character in value)
     has_digit = any(character.isdigit() for character in value)
     return has_letter and has_digit and bits(value) >= _RANDOM_BITS and not is_placeholder(value)

@@ -19,11 +19,11 @@ _BETWEEN: Final = r"(?:[\s,\"'*_:\-]+)"
 _AROUND: Final = 120
 _QUOTES: Final = "\"'`“”„‘’‚«»「」『』《》"
 _MENTION: Final = (
-    r"(?i)\b(?:mean(?:s|ing)?|phrases?|sentences?|wording|examples?|attacks?|injections?|jailbreaks?|"
-    r"detect\w*|defend\w*|prevent\w*|block\w*|filter\w*|mitigat\w*|explain\w*|why|translate|"
-    r"classif\w*|regex|pattern|guard\w*|stop people|when users|if (?:a|the) user|someone|says?|said|"
-    r"wrote|typed|bedeutet|bedeutung|beispiel|angriff\w*|erkenn\w*|signifie|phrase|attaque|exemple|"
-    r"significa|ejemplo|ataque|detectar|attacco|esempio)\b|"
+    r"(?i)\b(?:mean(?:s|ing)?|phrases?|sentences?|wording|examples?|attacks?|injections?|"
+    r"jailbreaks?|detect\w*|defend\w*|prevent\w*|block\w*|filter\w*|mitigat\w*|explain\w*|why|"
+    r"translate|classif\w*|regex|pattern|guard\w*|stop people|when users|if (?:a|the) user|someone|"
+    r"says?|said|wrote|typed|bedeutet|bedeutung|beispiel|angriff\w*|erkenn\w*|signifie|phrase|attaque|"
+    r"exemple|significa|ejemplo|ataque|detectar|attacco|esempio)\b|"
     r"攻击|攻擊|注入|例|意思|意味|攻撃|检测|検出|атак|означа|пример"
 )
 """What stands near a quotation that is talked about."""
@@ -63,7 +63,11 @@ def _spoken(text: str, match: Match) -> Iterable[Span]:
 
 def _goes_on(text: str, end: int) -> bool:
     """Say whether a word ends after *end*, as "ruleset" does where "rule" was found."""
-    return text[end - 1].isalnum() and text[end : end + 1].isalnum() and text[end - 1 : end + 1].isascii()
+    return (
+        text[end - 1].isalnum()
+        and text[end : end + 1].isalnum()
+        and text[end - 1 : end + 1].isascii()
+    )
 
 
 def _is_quoted(before: str, after: str) -> bool:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
-
 
 from lockgate.ai.guards import unseen
 
@@ -69,7 +69,7 @@ def strip(text: str, *, start: int = 0, final: bool = True) -> Stripped:
         if not keep:
             removed.append(at)
     edges = [start - 1, *removed, settled]
-    pieces = (text[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False))
+    pieces = (text[a + 1 : b] for a, b in pairwise(edges))
     return Stripped("".join(pieces), tuple(removed), settled)
 
 
@@ -192,11 +192,11 @@ def _jamo(view: _View, at: int) -> bool | None:
     return None if view.open_at(at + 1) else "\u1161" <= view[at + 1] <= "\u11ff"
 
 
-def _byte_order_mark(view: _View, at: int) -> bool:
+def _byte_order_mark(_view: _View, at: int) -> bool:
     return at == 0
 
 
-def _nowhere(view: _View, at: int) -> bool:
+def _nowhere(_view: _View, _at: int) -> bool:
     return False
 
 

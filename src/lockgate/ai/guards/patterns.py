@@ -43,8 +43,8 @@ class Patterns:
             self._by_trigger.setdefault(_cased(rule.trigger, rule), []).append(rule)
         self._triggers = [*self._by_trigger, *marks]
         self._set = _compiled_set(self._triggers)
-        self._order = {id(rule): place for place, rule in enumerate(rules)}
-        self._regexes = {id(rule): _compiled(_cased(rule.pattern, rule)) for rule in rules}
+        self._order = {rule: place for place, rule in enumerate(rules)}
+        self._regexes = {rule: _compiled(_cased(rule.pattern, rule)) for rule in rules}
 
     def may_match(self, text: str) -> bool:
         """Say whether anything can match in *text*; for most texts nothing can."""
@@ -64,11 +64,11 @@ class Patterns:
 
     def order(self, rule: Rule) -> int:
         """Give a rule's place: the first of two overlapping findings names the placeholder."""
-        return self._order[id(rule)]
+        return self._order[rule]
 
     def matches(self, rule: Rule, text: str, start: int) -> Iterable[Match]:
         """Find every match of *rule* from *start* on; what precedes counts for word boundaries."""
-        return cast("Iterable[Match]", self._regexes[id(rule)].finditer(text, start))
+        return cast("Iterable[Match]", self._regexes[rule].finditer(text, start))
 
     @cached_property
     def _tail(self) -> re2._Regexp:

@@ -9,52 +9,32 @@ import re2
 
 from lockgate.ai.guards.iban import LENGTHS, iban
 from lockgate.ai.guards.luhn import luhn
+from lockgate.ai.guards.registries import has_calling_code, is_domain
 from lockgate.ai.guards.rule import CONTEXT, Match, Rule, Span
 
-_TLDS: Final = frozenset(
-    "com org net edu gov mil int info biz name pro aero coop museum jobs mobi travel tel cat asia "
-    "app dev xyz online site shop store tech cloud space website email club live news blog agency "
-    "digital group company solutions services systems software studio design media network world "
-    "global international support help consulting academy school university health care clinic "
-    "hospital bank finance money insurance legal law lawyer energy solar eco earth city berlin "
-    "hamburg koeln cologne wien paris london amsterdam brussels tokyo nyc vegas swiss bayern ruhr "
-    "saarland scot wales africa arab lat gmbh ltd llc inc page link work works zone today life "
-    "top one plus social community events expert guru ninja rocks wtf lol fun games game "
-    "football fitness yoga restaurant cafe bar pub pizza kitchen wine beer coffee house homes "
-    "estate rent rentals auto cars bike taxi flights tours vacations holiday hotel art gallery "
-    "photo photos photography pictures film video audio music radio tv show theater fashion shoes "
-    "clothing jewelry gold diamonds gift gifts toys kids baby family wedding dating singles church "
-    "foundation charity ngo ong science education training courses institute report review reviews "
-    "press wiki test example invalid local localhost internal corp lan home".split()
-)
-"""Generic top-level domains in wide use; two letters are always a country's."""
 _LOCAL_FORGE: Final = frozenset({"git", "hg", "svn"})
 
 _USERINFO: Final = r"://(?:[^\s/@]{0,200}:)?\z"
 """What precedes the password or the name in a URL: `secrets.password-in-url` is for those."""
 
-_CALLING_CODES: Final = (
-    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 "
-    "64 65 66 81 82 84 86 90 91 92 93 94 95 98 21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 69 80 "
-    "85 87 88 96 97 99"
-).split()
-"""First digits of assigned country calling codes (ITU-T E.164)."""
 _NOT_A_PHONE: Final = (
-    r"(?i)(?:order|invoice|ticket|case|ref|reference|serial|item|part|account|acct|customer|sku|"
+    r"(?i)\b(?:order|invoice|ticket|case|ref|reference|serial|item|part|account|acct|customer|sku|"
     r"model|version|isbn|issn|doi|id|nr|no|number|code|zip|plz|bestell\w*|rechnung\w*|artikel\w*|"
     r"kunden\w*|auftrag\w*|commande|facture|pedido|factura|ordine|fattura|tracking|sendung\w*|"
     r"lot|batch|rfc|patent|amount|total|price|betrag|summe|konto\w*|vat|ust\w*)[ .:#\-]{0,3}"
     r"(?:(?:number|no|nr|nummer|id|is|n°)[ .:#]{0,3}){0,2}\z"
 )
-_A_PHONE: Final = (r"(?i)(?:phone|tel|mobile|cell|fax|call|whatsapp|ruf|handy)\w{0,8}[^\n]{0,16}\z")
+_A_PHONE: Final = r"(?i)\b(?:phone|tel|mobile|cell|fax|call|whatsapp|ruf|handy)\w{0,8}[^\n]{0,16}\z"
 _DATE: Final = (
-    r"(?:(?:19|20)\d\d[ ./\-](?:0?[1-9]|1[0-2])[ ./\-][0-3]?\d|[0-3]?\d[ ./\-][0-3]?\d[ ./\-](?:19|20)\d\d)(?:\b|$)"
+    r"(?:(?:19|20)\d\d[ ./\-](?:0?[1-9]|1[0-2])[ ./\-][0-3]?\d|"
+    r"[0-3]?\d[ ./\-][0-3]?\d[ ./\-](?:19|20)\d\d)(?:\b|$)"
 )
-_IP: Final = (r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}")
+_IP: Final = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
 
 _CARD_DIGITS: Final = range(13, 20)
 _CARD_CUE: Final = (
-    r"(?i)(?:card|karte\w*|visa|amex|mastercard|maestro|carte|tarjeta|carta|pan|cc)\W[^\n]{0,24}\z"
+    r"(?i)\b(?:card|kreditkarte|karte\w*|visa|amex|mastercard|maestro|carte|tarjeta|carta|pan|cc)"
+    r"\W[^\n]{0,24}\z"
 )
 _LOOK_BACK: Final = 40
 
@@ -62,18 +42,23 @@ _LOOK_BACK: Final = 40
 def _email(text: str, match: Match) -> Iterable[Span]:
     """Keep an address whose top-level domain exists; `git@host:path` and `a@b.T` are code."""
     local, _, domain = (match.group() or "").partition("@")
-    domain = domain.rstrip("-")
-    tld = domain.rpartition(".")[2].lower()
-    known = (len(tld) == 2 and tld.isalpha()) or tld in _TLDS or tld.startswith("xn--")
+    domain = _existing(domain)
     begin = match.start() + len(local) - len(local.lstrip(".%+-"))
     end = match.start() + len(local) + 1 + len(domain)
-    if not known or begin >= match.start() + len(local) or local.endswith("."):
+    if not domain or begin >= match.start() + len(local) or local.endswith("."):
         return
     if local in _LOCAL_FORGE or text[end : end + 1] in {"(", "["}:
         return
     if re2.search(_USERINFO, text[max(0, begin - CONTEXT) : begin]):
         return
     yield Span(begin, end)
+
+
+def _existing(domain: str) -> str:
+    """Cut off what follows an existing top-level domain, as in `example.com.Thanks`."""
+    while "." in domain and not is_domain(domain.rpartition(".")[2].rstrip("-").lower()):
+        domain = domain.rpartition(".")[0]
+    return domain.rstrip("-") if "." in domain else ""
 
 
 def _digits(text: str) -> str:
@@ -96,10 +81,14 @@ def _back(text: str, start: int) -> str:
 def _phone_international(text: str, match: Match) -> Iterable[Span]:
     """Keep 8 to 15 digits after `+` and an assigned country code (ITU-T E.164)."""
     digits = _digits(match.group() or "")
-    assigned = any(digits.startswith(code) for code in _CALLING_CODES)
     start = match.start()
     before = text[start - 1 : start] if start else ""
-    if assigned and 8 <= len(digits) <= 15 and not before.isalnum() and before not in {"+", ")"}:
+    if (
+        has_calling_code(digits)
+        and 8 <= len(digits) <= 15
+        and not before.isalnum()
+        and before not in {"+", ")"}
+    ):
         yield Span(start, match.end())
 
 
@@ -123,7 +112,7 @@ def _phone_named(text: str, match: Match) -> Iterable[Span]:
     shown = match.group(1) or ""
     if not 7 <= len(_digits(shown)) <= 15 or re2.search(_DATE, shown) or re2.search(_IP, shown):
         return
-    if text[match.end(1) : match.end(1) + 1].isalnum():
+    if text[match.end(1) : match.end(1) + 1].isalnum() or shown.endswith("000"):
         return
     yield Span(match.start(1), match.end(1))
 
@@ -184,10 +173,13 @@ def _iban(text: str, match: Match) -> Iterable[Span]:
 
 
 _SEPARATOR = r"[ .\-/()\x{A0}\x{202F}]"
-_WORD = r"(?:[ .:=()\-]{1,3}(?:me|us|him|her|at|on|is|number|no|nr|nummer|unter|an|mich|au|al|es|my|under|via))"
+_WORD = (
+    r"(?:[ .:=()\-]{1,3}"
+    r"(?:me|us|him|her|at|on|is|number|no|nr|nummer|unter|an|mich|au|al|es|my|under|via))"
+)
 _PHONE_WORDS = (
-    r"(?:tel(?:efon|ephone|éfono|efono|efone)?|phone|mobile|mobil|cell(?:phone)?|call|text|dial|fax|"
-    r"whatsapp|handy|rufnummer|anrufen|móvil|movil|celular|téléphone|portable|telefono|cellulare|"
+    r"(?:\b(?:tel(?:efon|ephone|éfono|efono|efone)?|phone|mobile|mobil|cell(?:phone)?|call|dial|fax|"
+    r"whatsapp|handy|rufnummer|anrufen|móvil|movil|celular|téléphone|telefono|cellulare)|"
     r"電話|电话|手机|тел|телефон)"
 )
 
@@ -195,7 +187,8 @@ _RULES: Final = (
     Rule(
         name="pii.email",
         trigger=r"[A-Za-z0-9_%+\-]@[A-Za-z0-9]",
-        pattern=r"[A-Za-z0-9\x{C0}-\x{24F}._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,8}",
+        pattern=r"[A-Za-z0-9\x{C0}-\x{24F}._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}"
+        r"(?:\.[A-Za-z0-9\-]{1,63}){1,8}",
         placeholder="[email]",
         check=_email,
     ),
@@ -237,7 +230,9 @@ _RULES: Final = (
     Rule(
         name="pii.phone",
         trigger=r"[0-9](?:[ .\-/()]{0,2}[0-9]){6}",
-        pattern=_PHONE_WORDS + _WORD + r"{0,4}[ .:=#\x{FF1A}]{0,3}(\+?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,15})",
+        pattern=_PHONE_WORDS
+        + _WORD
+        + r"{0,4}[ .:=#\x{FF1A}]{0,3}(\+?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,15})",
         placeholder="[phone]",
         check=_phone_named,
         folds_case=True,

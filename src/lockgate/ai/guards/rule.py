@@ -43,7 +43,7 @@ It sees the whole text, but may look only `CONTEXT` characters back and the rule
 characters on: a stream does not have more."""
 
 
-def whole(text: str, match: Match) -> tuple[Span, ...]:  # noqa: ARG001 — a `Check`
+def whole(_text: str, match: Match) -> tuple[Span, ...]:
     """Take the whole match as it is."""
     return (Span(match.start(), match.end()),)
 

@@ -169,14 +169,14 @@ class Screen:
     def _look_behind(self, text: str, start: int, plain: list[Found]) -> Iterator[Found]:
         """Find what only the canonical form shows."""
         form = canonical(text)
-        known = {(id(f.rule), f.start) for f in plain}
+        known = {(f.rule, f.start) for f in plain}
         begin = bisect_left(form.origins, start)
         for rule in self._patterns.hits(form.text[begin:]).rules:
             if not rule.canonical:
                 continue
             for f in self._look(rule, form.text, begin):
                 told = _in_original(f, form)
-                if (id(rule), told.start) not in known:
+                if (rule, told.start) not in known:
                     yield told
 
     def _cut(self, text: str, start: int, found: list[Found]) -> int:

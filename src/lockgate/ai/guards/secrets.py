@@ -16,14 +16,14 @@ from lockgate.ai.guards.rule import Check, Match, Rule, Span
 _SHORTEST_PASSWORD: Final = 8
 
 
-def _random(text: str, match: Match) -> Iterable[Span]:
+def _random(_text: str, match: Match) -> Iterable[Span]:
     """Keep a match with letters and digits that is no placeholder."""
     value = match.group() or ""
     if is_random(value):
         yield Span(match.start(), match.end())
 
 
-def _real(text: str, match: Match) -> Iterable[Span]:
+def _real(_text: str, match: Match) -> Iterable[Span]:
     """Keep a match that is no placeholder."""
     if not is_placeholder(match.group() or ""):
         yield Span(match.start(), match.end())
@@ -35,7 +35,7 @@ def _real_word(text: str, match: Match) -> Iterable[Span]:
     return () if after.isalnum() or after == "_" else _real(text, match)
 
 
-def _real_group(text: str, match: Match) -> Iterable[Span]:
+def _real_group(_text: str, match: Match) -> Iterable[Span]:
     """Keep the match's only group if it is no placeholder."""
     if not is_placeholder(match.group(1) or ""):
         yield Span(match.start(1), match.end(1))
@@ -48,7 +48,7 @@ def _aws_secret(text: str, match: Match) -> Iterable[Span]:
         yield from _real_group(text, match)
 
 
-def _jwt(text: str, match: Match) -> Iterable[Span]:
+def _jwt(_text: str, match: Match) -> Iterable[Span]:
     """Keep a token whose header is JSON with an algorithm (RFC 7519)."""
     header = (match.group() or "").partition(".")[0]
     try:
@@ -59,7 +59,7 @@ def _jwt(text: str, match: Match) -> Iterable[Span]:
         yield Span(match.start(), match.end())
 
 
-def _pem(text: str, match: Match) -> Iterable[Span]:
+def _pem(_text: str, match: Match) -> Iterable[Span]:
     """Keep a private key with a body; without its last line, up to the last long run of Base64."""
     block = match.group() or ""
     if block.endswith("KEY-----") and "-----END" in block:
@@ -69,7 +69,7 @@ def _pem(text: str, match: Match) -> Iterable[Span]:
     yield Span(match.start(), match.start() + last.end())
 
 
-def _password_in_url(text: str, match: Match) -> Iterable[Span]:
+def _password_in_url(_text: str, match: Match) -> Iterable[Span]:
     """Keep the password of a connection string unless it is a stand-in."""
     value = match.group(1) or ""
     stand_in = value.lower() in {"password", "pass", "passwd", "pwd", "secret", "user", "token"}
@@ -88,7 +88,7 @@ def _assigned(text: str, match: Match) -> Iterable[Span]:
 
 
 def _is_code(value: str) -> bool:
-    """Say whether *value* is a reference, a path, a URL, a version or a date rather than a value."""
+    """Say whether *value* is a reference, a path, a URL, a version or a date."""
     if value[0] in "$%/~&*." or "://" in value or "${" in value:
         return True
     return bool(
@@ -126,9 +126,7 @@ _RULES: Final = (
         r"(?:-----END [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----)?",
         _pem,
     ),
-    _secret(
-        "anthropic-key", r"\bsk-ant-", r"\bsk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_\-]{20,}"
-    ),
+    _secret("anthropic-key", r"\bsk-ant-", r"\bsk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_\-]{20,}"),
     _secret(
         "openai-key",
         r"\bsk-(?:[A-Za-z0-9]{20}|proj-|svcacct-|admin-|or-)",
@@ -150,8 +148,12 @@ _RULES: Final = (
     ),
     _secret("github-token", r"\bgh[pousr]_[A-Za-z0-9]{8}", r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
     _secret("github-token", r"\bgithub_pat_", r"\bgithub_pat_[A-Za-z0-9_]{22,}"),
-    _secret("gitlab-token", r"\bgl(?:pat|dt|rt|ptt)-", r"\bgl(?:pat|dt|rt|ptt)-[A-Za-z0-9_\-]{20,}"),
-    _secret("slack-token", r"\bx(?:ox[abeoprs]|app)-", r"\bx(?:ox[abeoprs]|app)-[A-Za-z0-9\-]{10,}"),
+    _secret(
+        "gitlab-token", r"\bgl(?:pat|dt|rt|ptt)-", r"\bgl(?:pat|dt|rt|ptt)-[A-Za-z0-9_\-]{20,}"
+    ),
+    _secret(
+        "slack-token", r"\bx(?:ox[abeoprs]|app)-", r"\bx(?:ox[abeoprs]|app)-[A-Za-z0-9\-]{10,}"
+    ),
     _secret(
         "slack-webhook",
         r"hooks\.slack\.com/",

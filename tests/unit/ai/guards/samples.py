@@ -3,6 +3,8 @@
 Credentials are made up at run time from a digest, so that no scanner takes this file for a leak.
 """
 
+# ruff: noqa: E501 — a sample stays on one line, and looks as it looks
+
 from __future__ import annotations
 
 import json
@@ -101,13 +103,23 @@ SECRETS: list[Sample] = [
         for frame in (_FRAMES[i % 3], _FRAMES[(i + 1) % 3])
     ),
     Sample("secrets", _AZURE, KEYS["azure"]),
-    Sample("secrets", f"aws_access_key_id = {AWS_ID}\naws_secret_access_key = {AWS_SECRET}", AWS_SECRET),
+    Sample(
+        "secrets", f"aws_access_key_id = {AWS_ID}\naws_secret_access_key = {AWS_SECRET}", AWS_SECRET
+    ),
     Sample("secrets", f"{AWS_ID},{AWS_SECRET}", AWS_SECRET),
     Sample("secrets", f"{AWS_ID} : {AWS_SECRET}", AWS_SECRET),
     Sample("secrets", f"export DB_PASSWORD={made(16, 'p1')}", made(16, "p1")),
     Sample("secrets", f'api_key: "{made(32, "p2")}"', made(32, "p2")),
-    Sample("secrets", f'{{"client_secret": "{made(40, "p3", ALNUM + "_-~")}"}}', made(40, "p3", ALNUM + "_-~")),
-    Sample("secrets", f"SECRET_KEY = '{made(50, 'p4', ALNUM + '!#%&*+=@^_-')}'", made(50, "p4", ALNUM + "!#%&*+=@^_-")),
+    Sample(
+        "secrets",
+        f'{{"client_secret": "{made(40, "p3", ALNUM + "_-~")}"}}',
+        made(40, "p3", ALNUM + "_-~"),
+    ),
+    Sample(
+        "secrets",
+        f"SECRET_KEY = '{made(50, 'p4', ALNUM + '!#%&*+=@^_-')}'",
+        made(50, "p4", ALNUM + "!#%&*+=@^_-"),
+    ),
     Sample("secrets", "password = 'Sommerwind2024!'", "Sommerwind2024!"),
     Sample("secrets", "My password is Tr0ub4dor&3, please reset it", "Tr0ub4dor&3"),
     Sample("secrets", "Mein Passwort lautet Kuh7Stall!Berg", "Kuh7Stall!Berg"),
@@ -148,7 +160,9 @@ PII: list[Sample] = [
     *(Sample("pii", f"Please ring {phone} after five.", phone) for phone in PHONES),
     *(Sample("pii", f"I paid with {card} last week.", card) for card in CARDS),
     *(Sample("pii", f"Refund to {iban}, please.", iban) for iban in IBANS),
-    Sample("pii", "Order 99887766 paid by 4111 1111 1111 1111 12/26 cvc 123", "4111 1111 1111 1111"),
+    Sample(
+        "pii", "Order 99887766 paid by 4111 1111 1111 1111 12/26 cvc 123", "4111 1111 1111 1111"
+    ),
     Sample("pii", "call me at 5552671234", "5552671234"),
     Sample("pii", "Tel.: 89123456", "89123456"),
     Sample("pii", "mein Handy: 1701234567", "1701234567"),
