@@ -9,7 +9,7 @@ from cyclopts import App
 from rich.console import Console
 
 from lockgate.cli.app import build
-from lockgate.cli.main import COMMANDS
+from lockgate.cli.commands import COMMANDS
 from scripts.tree import ROOT
 
 MADE = "<!-- Made by `make docs` from the commands' own help. Do not edit. -->"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lockgate.request
-from lockgate.cli.main import COMMANDS
+from lockgate.cli.commands import COMMANDS
 from lockgate.core import errors
 from lockgate.core.errors import LockgateError
 from lockgate.request.path import BACK, LAST, TOWARDS

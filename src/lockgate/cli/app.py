@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from lockgate import __version__
-from lockgate.cli.main import COMMANDS
+from lockgate.cli.commands import COMMANDS
 from lockgate.core.errors import LockgateError, ManifestError, StoreError
 
 USAGE, NO, UNREACHABLE, INTERRUPTED = 2, 3, 5, 130

@@ -43,6 +43,8 @@ def explain(
     The id is what the answer's header `x-request-id` says. A call that has just ended may take a
     moment to get to the ledger; it is waited for.
 
+    Example: `lockgate explain 1a2096a0619ea8aedccf82381a`.
+
     Args:
         call_id: The call's id.
         as_json: Print a JSON object.

@@ -71,6 +71,8 @@ def create(
 def list_(*, as_json: Json = False, at: At = HERE) -> int:
     """List all keys ever made, without their secrets.
 
+    Example: `lockgate key list --json`.
+
     Args:
         as_json: Print a JSON array.
         at: Which project.
@@ -90,6 +92,8 @@ def list_(*, as_json: Json = False, at: At = HERE) -> int:
 @key.command
 def revoke(public_id: Annotated[str, Parameter(name="ID")], /, *, at: At = HERE) -> int:
     """Make a key invalid; running servers stop taking it within a tenth of a second.
+
+    Example: `lockgate key revoke 6rarks4hh1`.
 
     Args:
         public_id: The key's id, as `lockgate key list` shows it.

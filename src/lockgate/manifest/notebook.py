@@ -99,13 +99,13 @@ def _needed(body: str, file: str, taken: Sequence[_Cell]) -> tuple[str, ...]:
 
 def _imports(cells: Iterable[_Cell], needed: Sequence[str]) -> Mapping[str, str]:
     """Give the import statements of other cells, by the name that each binds."""
-    found: dict[str, str] = {}
-    for cell in cells:
-        for statement in _statements(cell.source):
-            if isinstance(statement, ast.Import | ast.ImportFrom):
-                for name in statement.names:
-                    bound = name.asname or name.name.partition(".")[0]
-                    found[bound] = _single(statement, name)
+    statements = (statement for cell in cells for statement in _statements(cell.source))
+    found = {
+        name.asname or name.name.partition(".")[0]: _single(statement, name)
+        for statement in statements
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for name in statement.names
+    }
     return {name: line for name, line in found.items() if name in needed}
 
 
