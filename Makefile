@@ -3,7 +3,7 @@
 .POSIX:
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help demo test quick check bench micro lock docs size clean
+.PHONY: help demo test quick check bench micro lock docs picture size clean
 
 PYTHON = python3
 VENV = .venv
@@ -41,6 +41,9 @@ micro: $(VENV)/.dev $(VENV)/.self ## what each stage costs, in microseconds
 
 docs: $(VENV)/.dev $(VENV)/.self ## write the docs that are made from the code
 	@$(BIN)/python -m scripts.write_docs
+
+picture: $(VENV)/.dev $(VENV)/.self ## take the README's picture from a run of the demo
+	@$(BIN)/python -m scripts.picture
 
 size: ## how long functions and files are
 	@$(PYTHON) -m scripts.size

@@ -48,6 +48,7 @@ class Play:
         self._began = self._clock.monotonic()
         self._told: list[Told] = []
         self._events: deque[str] = deque(maxlen=_EVENTS_SHOWN)
+        self._accidents: list[str] = []
 
     async def run(self, *, end: bool) -> int:
         """Play; with *end*, stop the server afterwards. Gives the exit code: 0 if all calls held.
@@ -55,12 +56,12 @@ class Play:
         Raises:
             DemoUnavailable: A part of it is missing, or the server does not start.
         """
-        self._console.print("Training a classifier and writing the project …")
+        self._console.print("Training a classifier and writing the project …", style="dim")
         manifest, samples = lay_out(self._folder)
         store = open_store(f"sqlite:///{self._folder / '.lockgate' / 'lockgate.db'}")
         key = _make_key(store, self._folder)
         server = Server(manifest, self._port, self._say)
-        self._console.print("Starting the server …")
+        self._console.print("Starting the server …", style="dim")
         url = await server.start()
         try:
             await self._traffic(url, key, samples)
@@ -78,6 +79,8 @@ class Play:
         """Keep an event for the screen; without one, print it."""
         at = self._clock.monotonic() - self._began
         self._events.append(f"{at:5.1f} s  {event}")
+        if event.startswith(("the ", "runner small")):
+            self._accidents.append(self._events[-1])
         if not self._console.is_terminal:
             print(self._events[-1], file=sys.stderr)  # noqa: T201
 
@@ -129,6 +132,8 @@ class Play:
         return verify(self._told, lines)
 
     def _report(self, findings: Findings) -> None:
+        for event in self._accidents:
+            self._console.print(event, style="yellow", highlight=False)
         self._console.print(table(self._told, "Lockgate demo: what the callers were told"))
         for kind in ("lost", "mislabelled", "unrecorded"):
             faults: Sequence[str] = getattr(findings, kind)
