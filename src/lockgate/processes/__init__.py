@@ -1,0 +1,1 @@
+"""The supervisor and what it starts: workers, the steward, runners."""

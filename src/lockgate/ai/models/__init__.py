@@ -1,0 +1,1 @@
+"""What can answer: one module per kind of model."""
