@@ -3,7 +3,8 @@ r"""Work out the language of beginnings of a pattern, so that a stream knows wha
 `begin("ab[0-9]{2}")` is a pattern that matches every text that can be continued to a match of
 `ab[0-9]{2}`, the empty text and full matches included. Searched for as `(?:…)\z` it gives the
 longest end of a text that may still become a finding. It may match a little more than that: upper
-bounds on repeated groups are dropped, which keeps the automaton small.
+bounds on large groups are dropped, and large ones on classes unless they are negated or begin the
+pattern. That keeps the automaton small.
 
 Understood is the part of RE2's syntax that the rules use: literals, classes, `.`, escapes,
 `\p{…}`, groups, `|`, and the quantifiers `?`, `*`, `+`, `{m}`, `{m,}`, `{m,n}`.
@@ -14,6 +15,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _QUANTIFIERS = "?*+{"
+_COUNTED = 16
+"""Largest upper bound that is kept: each step counted is a state, times those of other rules."""
+_SMALL = 48
+"""Length of a group's pattern up to which its bound is kept."""
 
 
 class _Part(NamedTuple):
@@ -69,12 +74,13 @@ class _Reader:
         return _Part(full, begins)
 
     def _quantified(self) -> _Part:
+        first = self._at == 0
         atom = self._atom()
         if not self.rest or self.rest[0] not in _QUANTIFIERS:
             return atom
         quantifier = self._quantifier()
         self._at += self.rest.startswith("?")  # lazy or not makes no difference to what can follow
-        return _repeated(atom, quantifier)
+        return _repeated(atom, quantifier, exact=first)
 
     def _quantifier(self) -> str:
         end = self._pattern.index("}", self._at) if self.rest[0] == "{" else self._at
@@ -103,16 +109,22 @@ def _either(patterns: list[str]) -> str:
     return patterns[0] if len(patterns) == 1 else f"(?:{'|'.join(patterns)})"
 
 
-def _repeated(atom: _Part, quantifier: str) -> _Part:
-    """Put an atom under a quantifier; the upper bound of a group is dropped."""
+def _repeated(atom: _Part, quantifier: str, *, exact: bool) -> _Part:
+    """Put an atom under a quantifier; large upper bounds are kept only where *exact*."""
     if quantifier == "?":
         return _Part(f"{atom.full}?", atom.begin)
-    least, _, most = quantifier.strip("{}").partition(",")
-    if not most.isdecimal() and not (least.isdecimal() and "," not in quantifier):
-        return _Part(f"{atom.full}{quantifier}", f"(?:{atom.full}*{atom.begin})")
-    if atom.begin == f"{atom.full}?":
-        return _Part(f"{atom.full}{quantifier}", f"{atom.full}{{0,{most or least}}}")
-    return _Part(f"{atom.full}{'*' if least == '0' else '+'}", f"(?:{atom.full}*{atom.begin})")
+    least, comma, most = quantifier.strip("{}").partition(",")
+    most = most or ("" if comma else least)
+    single = atom.begin == f"{atom.full}?"
+    exact = exact or atom.full.startswith("[^")  # else one word could hold the rest of its line
+    if single and most.isdecimal() and (exact or int(most) <= _COUNTED):
+        return _Part(f"{atom.full}{quantifier}", f"{atom.full}{{0,{most}}}")
+    if most.isdecimal() and len(atom.full) <= _SMALL:
+        return _Part(
+            f"{atom.full}{quantifier}", f"(?:{atom.full}{{0,{int(most) - 1}}}{atom.begin})"
+        )
+    unbounded = "*" if least in {"0", "*"} else "+"
+    return _Part(f"{atom.full}{unbounded}", f"(?:{atom.full}*{atom.begin})")
 
 
 def _atom_size(text: str) -> int:

@@ -144,7 +144,7 @@ def _joiner(view: _View, at: int) -> bool | None:
 
 
 def _mark(view: _View, at: int) -> bool | None:
-    if view[at - 1] in _MARKS:
+    if view[at - 1] in unseen.HIDDEN:  # several in a row say nothing more, but can be counted
         return False
     if any(map(unseen.is_rtl, view.text[max(0, at - _NEAR) : at + _NEAR + 1])):
         return True

@@ -71,18 +71,25 @@ class Patterns:
         return cast("Iterable[Match]", self._regexes[rule].finditer(text, start))
 
     @cached_property
-    def _tail(self) -> re2._Regexp:
-        """What an end of a text looks like that could be continued; made for the first stream."""
-        begins = sorted({_cased(begin(rule.pattern), rule) for rule in self._rules})
-        return _compiled(rf"(?:{'|'.join(begins)})\z")
+    def _tails(self) -> list[re2._Regexp]:
+        """What an end of a text looks like that could be continued; made for the first stream.
+
+        One for each guard: put together, their automata would multiply.
+        """
+        guards = dict.fromkeys(rule.guard for rule in self._rules)
+        return [_tail([rule for rule in self._rules if rule.guard == name]) for name in guards]
 
     def unfinished(self, text: str) -> int:
         """Measure the longest end of *text* that could be continued to a match, in characters."""
-        if not self._rules:
-            return 0
         encoded = text.encode()
-        found = self._tail.search(encoded)
-        return len(encoded[found.start() :].decode()) if found else 0
+        starts = [cast("Match", tail.search(encoded)).start() for tail in self._tails]
+        start = min(starts, default=len(encoded))
+        return len(encoded) - start if len(encoded) == len(text) else len(encoded[start:].decode())
+
+
+def _tail(rules: Sequence[Rule]) -> re2._Regexp:
+    begins = sorted({_cased(begin(rule.pattern), rule) for rule in rules})
+    return _compiled(rf"(?:{'|'.join(begins)})\z")
 
 
 def _cased(pattern: str, rule: Rule) -> str:
