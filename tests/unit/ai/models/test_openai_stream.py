@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lockgate.ai.models import openai_stream
 from lockgate.ai.models.openai import OpenAIBackend
 from lockgate.ai.models.wire import Origin, Wire
 from lockgate.core.errors import (
@@ -203,6 +204,15 @@ async def test_complete_enough(pieces: list[bytes]) -> None:
     async with backend(pieces, stay=False) as (made, _):
         texts = [chunk.text async for chunk in (await stream_of(made)).chunks]
     assert "".join(texts) == "hi"
+
+
+async def test_upstream_that_hangs_on_after_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `[DONE]` nobody waits for the connection's end: the reader goes, it is cut in time."""
+    monkeypatch.setattr(openai_stream, "_DRAIN_SECONDS", 0.02)
+    async with backend([EVENTS_HEAD, ROLE, HI, STOP, DONE]) as (made, upstream):
+        stream = await stream_of(made, deadline=time.monotonic() + 600)
+        assert "".join([chunk.text async for chunk in stream.chunks]) == "hi"
+        await asyncio.wait_for(upstream.visits[0].left.wait(), 10)
 
 
 async def test_first_output_in_time() -> None:

@@ -304,6 +304,38 @@ async def test_replacement_is_not_replaced() -> None:
         assert len(upstream.visits) == 2
 
 
+async def test_nothing_is_sent_three_times() -> None:
+    """Also when the replacement is itself a reused connection that dies, that is the end."""
+    gates = {name: asyncio.Event() for name in (b"warm", b"slow", b"last")}
+    got: list[bytes] = []
+
+    async def script(visit: Visit) -> None:
+        while True:
+            body = (await visit.request()).body
+            got.append(body)
+            if body == b"die":
+                await visit.reset()
+                return
+            await gates[body].wait()
+            await visit.send(OK)
+
+    async with wired(script, limit=2) as (wire, _):
+        warm = [asyncio.ensure_future(post(wire, b"warm")) for _ in range(2)]
+        await until(lambda: len(got) == 2)
+        gates[b"warm"].set()
+        await asyncio.gather(*warm)
+        slow = asyncio.ensure_future(post(wire, b"slow"))
+        dying = asyncio.ensure_future(post(wire, b"die"))  # on the other warm connection
+        last = asyncio.ensure_future(post(wire, b"last"))  # gets the place that this leaves
+        await until(lambda: b"last" in got)
+        gates[b"slow"].set()  # its connection is handed to the one that is tried again
+        with pytest.raises(BackendGone):
+            await dying
+        gates[b"last"].set()
+        await asyncio.gather(slow, last)
+    assert got.count(b"die") == 2
+
+
 async def test_reused_connection_that_began_to_answer_is_not_replaced() -> None:
     """After one byte of an answer the request is not repeated."""
 

@@ -307,6 +307,20 @@ async def test_repeated_headers_are_joined() -> None:
     assert bench.response.headers == {b"via": b"a, b"}
 
 
+async def test_hints_are_no_headers_of_the_answer() -> None:
+    """What an interim response said is not taken for part of the final one."""
+    bench = Bench()
+    bench.feed(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + whole(BODY))
+    assert b"link" not in bench.response.headers
+
+
+async def test_switching_protocols_is_called_that() -> None:
+    """A peer that switches protocols unasked is told apart from one that speaks none."""
+    bench = Bench()
+    bench.feed(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    assert "another protocol" in bench.error.message
+
+
 async def test_trailers_do_not_change_the_head() -> None:
     """What is sent after the body cannot overwrite what was said before it."""
     bench = Bench()
@@ -359,6 +373,14 @@ async def test_stream_holds_the_peer_back() -> None:
     streamed = cast("Streamed", bench.waiter.result())
     for _ in range(4):
         await anext(streamed)
+    assert bench.pipe.reading
+
+
+async def test_stream_that_ended_while_paused_leaves_the_line_reading() -> None:
+    """A stream that is whole but unread does not keep its connection paused."""
+    bench = Bench(stream=True)
+    bench.feed(CHUNKED + chunk(b"a" * 100_000) + LAST_CHUNK)
+    assert bench.keeper.free == [bench.line]
     assert bench.pipe.reading
 
 
