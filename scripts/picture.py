@@ -6,6 +6,8 @@ python -m scripts.picture     (or: make picture)
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -17,16 +19,20 @@ from scripts.tree import ROOT
 
 PICTURE = ROOT / "docs" / "pictures" / "demo.svg"
 
+_REMOTE_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # a picture asks nobody for a font
+
 
 def main() -> int:
     """Play the demo for 30 seconds and save what it shows at the end."""
     console = Console(record=True, width=104, force_terminal=False)
     console.print(Text("$ lockgate demo", style="bold"))
     with tempfile.TemporaryDirectory() as folder:
-        play = Play(Path(folder) / "lockgate-demo", port=8470, seconds=30.0, console=console)
+        os.chdir(folder)
+        play = Play(Path("lockgate-demo"), port=8470, seconds=30.0, console=console)
         code = asyncio.run(play.run(end=True))
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(console.export_svg(title="lockgate demo"))
+    drawn = console.export_svg(title="lockgate demo")
+    PICTURE.write_text(_REMOTE_FONT.sub("", drawn))
     return code
 
 

@@ -79,7 +79,7 @@ class Answers:
 def _weight(answer: Answer) -> int:
     reply = answer.reply
     if isinstance(reply, ChatReply):
-        return 500 + len(reply.text) + sum(len(bytes(raw)) for raw in reply.fields.values())
+        return 500 + len(reply.text) + sum(map(len, reply.fields.values()))
     return 500 + len(msgspec.json.encode(reply)) if isinstance(reply, RowsReply) else 1 << 40
 
 

@@ -9,7 +9,6 @@ Leaves  the choice of the next target to its caller
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -114,13 +113,7 @@ class Caller:
         )
         if latest <= began:
             raise BackendTimeout("no time left for another attempt", target=target.name)
-        try:
-            async with asyncio.timeout_at(latest):
-                return await target.backend.answer(ask)
-        except TimeoutError as error:
-            raise BackendTimeout(
-                f"no answer within {latest - began:.3f} s", target=target.name
-            ) from error
+        return await target.backend.answer(ask)  # keeps the deadline: its conformance suite
 
     def _priced(self, answer: Answer, target: Target, seconds: float) -> Answer:
         if isinstance(answer.reply, ChatStream):

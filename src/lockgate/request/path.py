@@ -52,24 +52,20 @@ class Path:
         Never raises a `LockgateError`: it is in `exchange.failure`. If the task is cancelled
         because the caller hung up, the call is recorded and its leases are returned first.
         """
-        exchange = Exchange(call=call)
+        run = _Run(Exchange(call=call), self._clock)
         try:
-            for stage in self._towards:
-                exchange = await self._run(stage, exchange)
-                if exchange.answer is not None:
-                    break
-            for stage in self._back:
-                exchange = await self._run(stage, exchange)
-        except _Stopped as stopped:
-            return _ended(stopped.exchange, stopped.error)
+            await run.towards(self._towards)
+            await run.through(self._back)
         except asyncio.CancelledError:
-            self.close(exchange.noted("path", "caller_left"))
+            self.close(run.over("path", "caller_left"))
             raise
+        except LockgateError as error:
+            return _ended(run.over(run.stage, "stopped", error.code), error)
         except Exception as bug:  # noqa: BLE001 — a bug must still be recorded and told as a 500
             error = LockgateError(f"internal error ({type(bug).__name__})")
             error.__cause__ = bug
-            return _ended(exchange, error)
-        return exchange
+            return _ended(run.over(run.stage, "stopped", error.code), error)
+        return run.over()
 
     def record(self, exchange: Exchange, status: int) -> None:
         """Write the call's journal line; call it before the last byte of the answer is sent.
@@ -88,26 +84,53 @@ class Path:
         finally:
             exchange.leases.release()
 
-    async def _run(self, stage: Stage, exchange: Exchange) -> Exchange:
-        began = self._clock.monotonic()
-        try:
-            after = await stage(exchange)
-        except LockgateError as error:
-            raise _Stopped(exchange, stage.name, self._clock.monotonic() - began, error) from error
-        note = Note(stage.name, "ran", "", self._clock.monotonic() - began)
-        return msgspec.structs.replace(after, trail=(*after.trail, note))
 
+class _Run:
+    """One call's way over the path: times every stage, once and in one place.
 
-class _Stopped(Exception):
-    """A stage ended the call; carries the exchange as it was before that stage."""
+    Attributes:
+        exchange: As the last completed stage left it, its notes taken off.
+        stage: The stage that runs, or ran last.
+    """
 
-    def __init__(
-        self, exchange: Exchange, stage: str, seconds: float, error: LockgateError
-    ) -> None:
-        super().__init__(stage)
-        note = Note(stage, "stopped", error.code, seconds)
-        self.exchange = msgspec.structs.replace(exchange, trail=(*exchange.trail, note))
-        self.error = error
+    __slots__ = ("_at", "_clock", "_trail", "exchange", "stage")
+
+    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+        self.exchange = exchange
+        self.stage = ""
+        self._clock = clock
+        self._at = clock.monotonic()
+        self._trail: list[Note] = []
+
+    async def towards(self, stages: Sequence[Stage]) -> None:
+        """Run *stages* until one has an answer."""
+        for stage in stages:
+            if (await self._through(stage)).answer is not None:
+                return
+
+    async def through(self, stages: Sequence[Stage]) -> None:
+        """Run all *stages*."""
+        for stage in stages:
+            await self._through(stage)
+
+    async def _through(self, stage: Stage) -> Exchange:
+        self.stage = stage.name
+        after = await stage(self.exchange)
+        if after.trail:
+            self._trail.extend(after.trail)
+            after = msgspec.structs.replace(after, trail=())
+        now = self._clock.monotonic()
+        self._trail.append(Note(stage.name, "ran", "", now - self._at))
+        self._at = now
+        self.exchange = after
+        return after
+
+    def over(self, stage: str = "", event: str = "", detail: str = "") -> Exchange:
+        """Give the exchange with its whole trail, and a last note if there is one to add."""
+        if stage:
+            note = Note(stage, event, detail, self._clock.monotonic() - self._at)
+            self._trail.append(note)
+        return msgspec.structs.replace(self.exchange, trail=tuple(self._trail))
 
 
 def _ended(exchange: Exchange, error: LockgateError) -> Exchange:

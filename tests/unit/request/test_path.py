@@ -348,17 +348,6 @@ async def test_a_caller_who_leaves_is_recorded_and_frees_the_place() -> None:
     assert bench.places.take_now()
 
 
-async def test_a_backend_that_ignores_its_deadline_is_cut_off() -> None:
-    """Nothing a backend does can make a call outlive its deadline."""
-    bench = Bench({"small": Hanging()}, ladder=("uncertain",))
-    bench.clock.seconds = asyncio.get_running_loop().time()
-
-    exchange = await bench.path().carry(a_call(clock=bench.clock, deadline_s=0.1))
-
-    assert exchange.attempts[0].result == "upstream_timeout"
-    assert exchange.outcome is Outcome.UNCERTAIN
-
-
 async def test_a_bug_in_a_stage_is_an_internal_error_and_is_recorded() -> None:
     """An escaped exception is told as 500, keeps its cause, and nothing leaks."""
     bench = Bench({"small": FakeBackend([ZeroDivisionError()])}, limit=1)

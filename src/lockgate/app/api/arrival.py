@@ -11,8 +11,12 @@ from lockgate.app.api.watch import Event, Receive, Watch, Watches
 Scope = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Whole = Callable[[int, bytes, bytes], bool]
+"""Takes status, header lines and body at once; False if they must go the ordinary way."""
 Header = tuple[bytes, bytes]
 
+WHOLE: Final = "lockgate.whole"
+"""Name of the ASGI extension by which our server takes a whole response at once."""
 DRAINED: Final = 65_536
 """Bytes of an unread body that are cheaper to swallow than to close the connection for."""
 LINGER_S: Final = 2.0
@@ -39,6 +43,7 @@ class Arrival:
         unread: The body has not been read to its end.
         began: A response has begun, so no other can be sent.
         watch: Looks after the request from the time its body is read.
+        whole: Takes a whole response in one go, if the server can.
     """
 
     __slots__ = (
@@ -58,6 +63,7 @@ class Arrival:
         "version",
         "watch",
         "watches",
+        "whole",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, watches: Watches) -> None:
@@ -77,10 +83,15 @@ class Arrival:
         self.began = False
         self.watches = watches
         self.watch: Watch | None = None
+        extensions: dict[str, Any] = scope.get("extensions") or {}
+        self.whole: Whole | None = extensions.get(WHOLE)
 
     async def respond(self, response: Response, *, closing: bool = False) -> None:
         """Send *response*; if a large body is still coming, hang up politely."""
         closing = closing or (self.unread and not self._nearly_read())
+        if self.whole is not None and not closing and self.whole(*_written(response, self.id)):
+            self.began = True
+            return
         await self.begin(response, closing=closing)
         await self.send({"type": "http.response.body", "body": response.body, "more_body": closing})
         if closing:
@@ -115,6 +126,23 @@ class Arrival:
         """
         await _swallow(self.receive)
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _written(response: Response, request_id: str) -> tuple[int, bytes, bytes]:
+    """Write the header lines of *response*.
+
+    Raises:
+        ValueError: A header would have begun another.
+    """
+    lines = [
+        b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+        % (response.content_type, len(response.body), request_id.encode()),
+        *(b"%b: %b\r\n" % pair for pair in response.headers),
+    ]
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) + 2 or head.count(b"\r") != len(lines) + 2:
+        raise ValueError("a header's value has a line break")
+    return response.status, head, response.body
 
 
 async def _swallow(receive: Receive) -> None:
