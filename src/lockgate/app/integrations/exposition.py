@@ -13,7 +13,6 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
-    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
@@ -26,7 +25,6 @@ class Numbers(msgspec.Struct, frozen=True, array_like=True):
 
     counts: list[tuple[Key, float]]
     histograms: list[tuple[Key, list[float]]]
-    stages: list[tuple[str, list[float]]]
 
 
 class Kind(NamedTuple):
@@ -60,7 +58,6 @@ HISTOGRAMS: Final = {
         "lockgate_confidence_ratio", "Probability that the answer is right.", ("service",)
     ),
 }
-STAGES: Final = Kind("lockgate_stage_duration_seconds", "Time spent in a stage.", ("stage",))
 
 
 def expose(
@@ -71,16 +68,13 @@ def expose(
     """Add up what *everyone* counted, and write it in Prometheus' text format."""
     counts: defaultdict[Key, float] = defaultdict(float)
     histograms: dict[Key, list[float]] = {}
-    stages: dict[str, list[float]] = {}
     for numbers in everyone:
         for key, value in numbers.counts:
             counts[key] += value
         _add(histograms, numbers.histograms)
-        _add(stages, numbers.stages)
     families = (
         *_counters(counts),
         *_histograms(histograms, bounds),
-        _stages(stages),
         _build(build),
     )
     registry = CollectorRegistry(auto_describe=False)
@@ -122,13 +116,6 @@ def _histograms(
             if key[0] == metric:
                 histogram.add_metric(key[1:], _buckets(cells, bounds[metric]), cells[-1])
         yield histogram
-
-
-def _stages(stages: Mapping[str, list[float]]) -> Metric:
-    summary = SummaryMetricFamily(STAGES.name, STAGES.says, labels=STAGES.labels)
-    for stage, (count, seconds) in stages.items():
-        summary.add_metric((stage,), int(count), seconds)
-    return summary
 
 
 def _build(build: Mapping[str, str]) -> Metric:

@@ -54,12 +54,11 @@ class Fold:
             label values.
     """
 
-    __slots__ = ("counts", "histograms", "stages")
+    __slots__ = ("counts", "histograms")
 
     def __init__(self) -> None:
         self.counts: defaultdict[tuple[str, ...], float] = defaultdict(int)
         self.histograms: dict[tuple[str, ...], list[float]] = {}
-        self.stages: defaultdict[str, list[float]] = defaultdict(lambda: [0, 0.0])
 
     def add(self, entry: Entry) -> None:
         """Count one finished call."""
@@ -79,11 +78,6 @@ class Fold:
             counts["attempts", attempt.target, attempt.result] += 1
         for verdict in entry.verdicts:
             counts["guard_actions", verdict.by, verdict.decision] += 1
-        for note in entry.trail:
-            if note.seconds is not None:
-                stage = self.stages[note.stage]
-                stage[0] += 1
-                stage[1] += note.seconds
 
     def _observe(self, metric: str, service: str, value: float) -> None:
         bounds = BOUNDS[metric]
@@ -158,7 +152,6 @@ class Metrics:
         return Numbers(
             counts=list(self._fold.counts.items()),
             histograms=list(self._fold.histograms.items()),
-            stages=list(self._fold.stages.items()),
         )
 
     def _others(self) -> Iterable[Numbers]:
