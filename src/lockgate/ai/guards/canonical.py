@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
-from lockgate.ai.guards.unseen import HIDDEN
+from lockgate.ai.guards.unseen import CLASS, HIDDEN
 from lockgate.ai.guards.unseen import PATTERN as HIDDEN_PATTERN
 
 _LOOKS_LIKE: Final = (
@@ -30,7 +30,7 @@ DISGUISED: Final = (
 )
 """What a text must contain for its canonical form to be looked at."""
 _FOLDS: Final = re.compile(
-    f"[{''.join(sorted(HIDDEN))}\u00c0-\u024f\u0300-\u036f\u0370-\u052f\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f"
+    f"[{CLASS[1:-1]}\u00c0-\u024f\u0300-\u036f\u0370-\u052f\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f"
     "\u2460-\u24ff\ufb00-\ufb06\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff\U0001f100-\U0001f1e5]"
 )
 

@@ -32,7 +32,7 @@ _EMBEDDINGS: Final = frozenset("\u202a\u202b\u202d\u202e")
 _ISOLATES: Final = frozenset("\u2066\u2067\u2068")
 _CLOSERS: Final = frozenset("\u202c\u2069")
 _LINE_END: Final = re.compile("[\r\n\x85\u2028\u2029]")
-_HIDDEN: Final = re.compile(f"[{''.join(sorted(unseen.HIDDEN))}]")
+_HIDDEN: Final = re.compile(unseen.CLASS)
 _NESTING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _MARKS: Final = frozenset("\u200e\u200f\u061c")
 _SELECTABLE: Final = frozenset("0123456789#*")
@@ -59,6 +59,8 @@ def strip(text: str, *, start: int = 0, final: bool = True) -> Stripped:
         start: Where the part to strip begins; only that part is returned.
         final: Nothing follows. Otherwise what depends on more text is left unsettled.
     """
+    if _HIDDEN.search(text, start) is None:
+        return Stripped(text[start:], (), len(text))
     view = _View(text, start, final)
     removed: list[int] = []
     settled = len(text)

@@ -31,6 +31,7 @@ class Hits(NamedTuple):
 
 
 NOTHING: Final = Hits((), frozenset())
+"""Nothing can match."""
 
 
 class Patterns:
@@ -46,15 +47,9 @@ class Patterns:
         self._order = {rule: place for place, rule in enumerate(rules)}
         self._regexes = {rule: _compiled(_cased(rule.pattern, rule)) for rule in rules}
 
-    def may_match(self, text: str) -> bool:
-        """Say whether anything can match in *text*; for most texts nothing can."""
-        return bool(self._triggers) and self._set.Match(text.encode()) is not None
-
     def hits(self, text: str) -> Hits:
-        """Say which rules can match in *text*, and which marks do."""
-        if not self._triggers:
-            return NOTHING
-        indices = cast("list[int] | None", self._set.Match(text.encode()))
+        """Say which rules can match in *text*, and which marks do: for most texts, `NOTHING`."""
+        indices: list[int] | None = self._set.Match(text.encode()) if self._triggers else None
         if not indices:
             return NOTHING
         fired = [self._triggers[index] for index in indices]

@@ -19,7 +19,7 @@ import msgspec
 from lockgate.ai.guards import injection, pii, secrets, unseen
 from lockgate.ai.guards.canonical import DISGUISED, Canonical, canonical, is_disguised_word
 from lockgate.ai.guards.invisible import strip
-from lockgate.ai.guards.patterns import Patterns
+from lockgate.ai.guards.patterns import NOTHING, Hits, Patterns
 from lockgate.ai.guards.rule import Action, GuardName, Rule, Span
 from lockgate.core.exchange import Decision, Verdict
 from lockgate.core.ports import Screened
@@ -104,10 +104,11 @@ class Screen:
     def inspect(self, text: str) -> Screened:
         """Screen *text*; a `REFUSE` among the verdicts means the text must not pass."""
         try:
-            if not self._patterns.may_match(text):
+            hits = self._patterns.hits(text)
+            if hits is NOTHING:
                 return Screened(text)
             stripped = self.stripped(text)
-            settled = self.settled(stripped.text)
+            settled = self.settled(stripped.text, hits=None if stripped.verdicts else hits)
         except Exception as error:  # noqa: BLE001 — a guard that cannot look must not let pass
             return failed(error)
         return Screened(settled.text, stripped.verdicts + settled.verdicts)
@@ -139,23 +140,28 @@ class Screen:
         verdicts = (self._verdict("invisible.character", count),) if count else ()
         return Settled(result.text, result.settled, verdicts)
 
-    def settled(self, text: str, start: int = 0, *, final: bool = True) -> Settled:
-        """Take findings out of *text* from *start* on, as far as nothing that follows matters."""
+    def settled(
+        self, text: str, start: int = 0, *, final: bool = True, hits: Hits | None = None
+    ) -> Settled:
+        """Take findings out of *text* from *start* on, as far as nothing that follows matters.
+
+        *hits* are those of the text from *start* on, if they are known already.
+        """
         verdicts: tuple[Verdict, ...] = ()
         for _ in range(_ROUNDS):
-            found = self._find(text, start)
+            found = self._find(text, start, hits)
             cut = len(text) if final else self._cut(text, start, found)
             screened = self._mended(text, start, cut, found)
             if not screened.verdicts:
                 return Settled(text, cut, verdicts)
+            hits = None
             verdicts += screened.verdicts
             text = text[:start] + screened.text + text[cut:]
         return Settled(text, start, (*verdicts, _TANGLED))
 
-    def _find(self, text: str, start: int) -> list[Found]:
+    def _find(self, text: str, start: int, hits: Hits | None = None) -> list[Found]:
         """Find every match from *start* on, also those that their checks find harmless."""
-        part = text[start:] if start else text
-        hits = self._patterns.hits(part)
+        hits = hits or self._patterns.hits(text[start:])
         found = [f for rule in hits.rules for f in self._look(rule, text, start)]
         if DISGUISED in hits.marks:
             found.extend(self._look_behind(text, start, found))

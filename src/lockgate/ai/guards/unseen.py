@@ -19,6 +19,8 @@ HIDDEN: Final = _characters(*_HIDDEN_RANGES)
 """Every character that the guard looks at."""
 PATTERN: Final = "[" + "".join(rf"\x{{{a:X}}}-\x{{{b:X}}}" for a, b in _HIDDEN_RANGES) + "]"
 """The same for RE2."""
+CLASS: Final = "[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in _HIDDEN_RANGES) + "]"
+"""The same for Python's `re`, which is slow with many single characters."""
 
 _JOINING: Final = (
     (0x0620, 0x0E00), (0x0F00, 0x1100), (0x1780, 0x18B0), (0x1A20, 0x1C50), (0xA840, 0xA880),

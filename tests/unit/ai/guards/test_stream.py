@@ -89,16 +89,17 @@ def test_refusals_come_in_both_or_neither(pieces: list[str]) -> None:
         assert "".join(given_out) == whole.text
 
 
-@settings(deadline=None, max_examples=400)
-@given(cut_texts())
-def test_hold_is_a_safe_cut(pieces: list[str]) -> None:
-    """Sending all but what `hold` counts loses nothing against what comes later."""
-    text = "".join(pieces)
-    begun = pieces[0]
-    sent = begun[: len(begun) - MENDING.hold(begun)]
-    stream = StreamScreen(MENDING)
-    assert stream.feed(begun).text == MENDING.inspect(sent).text
-    assert stream.feed(text[len(begun) :]).text is not None
+@pytest.mark.parametrize("sample", SHORT, ids=label)
+def test_hold_covers_what_has_begun(sample: Sample) -> None:
+    """Wherever a text stops within a finding, all of what there is of it is held back."""
+    start = sample.text.index(sample.finding)
+    for end in range(start + 1, start + len(sample.finding)):
+        assert MENDING.hold(sample.text[:end]) >= end - start
+
+
+def test_hold_counts_hidden_characters_too() -> None:
+    """What is held back is counted in the text as it came, hidden characters included."""
+    assert MENDING.hold("Hello. jo\u200b@\u2060example") == len("jo\u200b@\u2060example")
 
 
 def test_prose_is_held_for_a_word_at_most() -> None:
