@@ -220,10 +220,11 @@ def _usage(counts: _Counts | None) -> Usage:
 
 def _logs(logprobs: _Logprobs | None) -> tuple[float, ...]:
     """Give natural logarithms, whether the upstream gave these or plain probabilities."""
-    tokens = None if logprobs is None else logprobs.content
+    if logprobs is None:
+        return ()
     return tuple(
         token.logprob if token.logprob is not None else math.log(max(token.prob or 0.0, _LEAST))
-        for token in tokens or ()
+        for token in logprobs.content or ()
     )
 
 
