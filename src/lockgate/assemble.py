@@ -215,6 +215,8 @@ class _Services:
         ladder = tuple(self._rung(rung, caller, kept) for rung in service.ladder)
         inward = _guard(service.guards.inward)
         outward = _guard(service.guards.outward)
+        if outward is not None:
+            outward.hold("")  # compiles what streams need, so that the first one need not wait
         return Path(
             towards=(
                 Admit(

@@ -98,12 +98,11 @@ def _decisions(view: _View) -> Iterator[tuple[int, bool | None]]:
         at = found.start()
         character = view.text[at]
         if character in _EMBEDDINGS or character in _ISOLATES:
-            if at >= unit_end:
-                unit = _unit(view, at)
-                if unit is None:
-                    yield at, None
-                    return
-                unit_end, unit_stays = unit
+            unit = (unit_end, unit_stays) if at < unit_end else _unit(view, at)
+            if unit is None:
+                yield at, None
+                return
+            unit_end, unit_stays = unit
             yield at, unit_stays
         elif character in _CLOSERS:
             yield at, at < unit_end and unit_stays
