@@ -29,7 +29,7 @@ from lockgate.processes.http import IDLE_SECONDS, StrictHttp
 
 _TICK_SECONDS = 1.0  # uvicorn renews the `date` header in its tick
 _LAST_WORDS_SECONDS = 2.0
-_YOUNG_OBJECTS = 50_000  # about 10 MB, were all of them garbage
+_YOUNG_OBJECTS = 200_000  # about 40 MB, were all of them garbage
 
 
 class House(Protocol):

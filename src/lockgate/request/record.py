@@ -14,7 +14,6 @@ from typing import Final
 from lockgate.core.clock import Clock
 from lockgate.core.entry import Entry
 from lockgate.core.exchange import Answer, Exchange, Outcome
-from lockgate.core.payload import Usage
 from lockgate.core.ports import Recorder
 
 NAME: Final = "record"
@@ -45,7 +44,7 @@ class Record:
 def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
     """Flatten *exchange* into its ledger line, as of *now* (monotonic seconds)."""
     call, tally, answer = exchange.call, exchange.tally, exchange.answer
-    usage = _usage(exchange)
+    read, written = _usage(exchange)
     first = tally.first_output
     return Entry(
         id=call.id,
@@ -65,8 +64,8 @@ def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
         target="" if answer is None else answer.target,
         confidence=_confidence(exchange, answer),
         cost=exchange.cost,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
+        input_tokens=read,
+        output_tokens=written,
         attempts=exchange.attempts,
         verdicts=exchange.verdicts + tally.verdicts,
         trail=exchange.trail,
@@ -87,10 +86,10 @@ def _confidence(exchange: Exchange, answer: Answer | None) -> float | None:
     return None if answer is None else answer.confidence
 
 
-def _usage(exchange: Exchange) -> Usage:
-    spent = [attempt.usage for attempt in exchange.attempts]
-    spent.append(exchange.tally.usage)
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in spent),
-        output_tokens=sum(usage.output_tokens for usage in spent),
-    )
+def _usage(exchange: Exchange) -> tuple[int, int]:
+    """Add up the tokens read and written, failed attempts included."""
+    read, written = exchange.tally.usage.input_tokens, exchange.tally.usage.output_tokens
+    for attempt in exchange.attempts:
+        read += attempt.usage.input_tokens
+        written += attempt.usage.output_tokens
+    return read, written
