@@ -179,14 +179,28 @@ class Tally:
     Attributes:
         ended: `complete`, `broken` (upstream), `refused` (guard) or `abandoned` (caller left);
             empty while it runs or if there was no stream.
+        code: Of the error that broke it.
+        seconds: How long the attempt took that the stream came from; None without a stream.
         first_output: Monotonic seconds at which the first output was ready to be sent.
         recorded: The call has its line in the journal.
     """
 
-    __slots__ = ("confidence", "cost", "ended", "first_output", "recorded", "usage", "verdicts")
+    __slots__ = (
+        "code",
+        "confidence",
+        "cost",
+        "ended",
+        "first_output",
+        "recorded",
+        "seconds",
+        "usage",
+        "verdicts",
+    )
 
     def __init__(self) -> None:
         self.ended = ""
+        self.code = ""
+        self.seconds: float | None = None
         self.usage = Usage()
         self.cost = 0
         self.confidence: float | None = None

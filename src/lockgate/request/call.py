@@ -207,7 +207,8 @@ class Meter:
         except StopAsyncIteration:
             self._settle("complete")
             raise
-        except BackendError:
+        except BackendError as error:
+            self._tally.code = error.code
             self._settle("broken")
             raise
         self._chunks += bool(chunk.text or chunk.tool_calls)
@@ -226,12 +227,13 @@ class Meter:
         if tally.ended:
             return
         tally.ended = ended
+        tally.seconds = self._terms.clock.monotonic() - self._terms.began
         if tally.usage == Usage():  # cut before the model said: one chunk is about one token
             tally.usage = Usage(output_tokens=self._chunks)
         tally.cost = self._terms.target.price.of(
             input_tokens=tally.usage.input_tokens,
             output_tokens=tally.usage.output_tokens,
-            seconds=self._terms.clock.monotonic() - self._terms.began,
+            seconds=tally.seconds,
         )
         seen = Evidenced(logprobs=tuple(self._logprobs))
         seen_answer = msgspec.structs.replace(self._answer, raw=seen)

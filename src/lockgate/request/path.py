@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from lockgate.core.clock import Clock
-from lockgate.core.errors import CallError, CallRefused, LockgateError
+from lockgate.core.errors import CallError, CallRefused, InvalidCall, LockgateError
 from lockgate.core.exchange import Call, Exchange, Note, Outcome
 from lockgate.core.ports import Stage
 from lockgate.request.record import Record
@@ -60,6 +60,10 @@ class Path:
             self.close(run.over("path", "caller_left"))
             raise
         except LockgateError as error:
+            return _ended(run.over(run.stage, "stopped", error.code), error)
+        except RecursionError as deep:
+            error = InvalidCall("the input is nested too deeply")
+            error.__cause__ = deep
             return _ended(run.over(run.stage, "stopped", error.code), error)
         except Exception as bug:  # noqa: BLE001 — a bug must still be recorded and told as a 500
             error = LockgateError(f"internal error ({type(bug).__name__})")

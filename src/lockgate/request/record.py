@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from lockgate.core.clock import Clock
 from lockgate.core.entry import Entry
-from lockgate.core.exchange import Answer, Exchange, Outcome
+from lockgate.core.exchange import Answer, Attempt, Exchange, Note, Outcome, Tally
 from lockgate.core.ports import Recorder
 
 NAME: Final = "record"
+RETRY_S: Final = 1.0
+"""After a call that could not be recorded, how long none is let in; then one may try again."""
 
 
 class Record:
@@ -27,6 +31,7 @@ class Record:
     def __init__(self, recorders: Sequence[Recorder], clock: Clock) -> None:
         self._recorders = tuple(recorders)
         self._clock = clock
+        self._failed_at: float | None = None
 
     def __call__(self, exchange: Exchange, status: int) -> None:
         """Record *exchange* once; a second time is a bug.
@@ -35,10 +40,18 @@ class Record:
             StoreError: The first recorder, the journal, could not keep it.
         """
         assert not exchange.tally.recorded
-        entry = entry_of(exchange, status, self._clock.monotonic())
+        now = self._clock.monotonic()
+        entry = entry_of(exchange, status, now)
+        self._failed_at = now
         for recorder in self._recorders:
             recorder.record(entry)
+        self._failed_at = None
         exchange.tally.recorded = True
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last call could not be recorded, a moment ago."""
+        return self._failed_at is not None and (self._clock.monotonic() - self._failed_at < RETRY_S)
 
 
 def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
@@ -58,7 +71,7 @@ def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
         first_output=None if first is None else first - call.received,
         outcome=_outcome(exchange),
         status=status,
-        code="" if exchange.failure is None or answer is not None else exchange.failure.code,
+        code=_code(exchange),
         ended=tally.ended,
         rung=exchange.rung,
         target="" if answer is None else answer.target,
@@ -66,10 +79,36 @@ def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
         cost=exchange.cost,
         input_tokens=read,
         output_tokens=written,
-        attempts=exchange.attempts,
+        attempts=_attempts(exchange),
         verdicts=exchange.verdicts + tally.verdicts,
-        trail=exchange.trail,
+        trail=exchange.trail if not tally.ended else (*exchange.trail, _ending(tally)),
     )
+
+
+def _code(exchange: Exchange) -> str:
+    if exchange.failure is None or exchange.answer is not None:
+        return exchange.tally.code
+    return exchange.failure.code
+
+
+def _attempts(exchange: Exchange) -> tuple[Attempt, ...]:
+    """Give the attempts; the one that a stream came from, with what the stream came to."""
+    tally = exchange.tally
+    if tally.seconds is None or not exchange.attempts:
+        return exchange.attempts
+    streamed = msgspec.structs.replace(
+        exchange.attempts[-1],
+        result=tally.code or "accepted",
+        seconds=tally.seconds,
+        cost=tally.cost,
+        usage=tally.usage,
+        confidence=tally.confidence,
+    )
+    return (*exchange.attempts[:-1], streamed)
+
+
+def _ending(tally: Tally) -> Note:
+    return Note("stream", tally.ended, tally.code)
 
 
 def _outcome(exchange: Exchange) -> Outcome:
