@@ -21,7 +21,8 @@ LockgateError
     ├── BackendGone                 502   retryable; nobody is listening, or the line was cut
     ├── BackendBusy                 503   retryable; it said it has too much to do
     ├── BackendRejected             502   it does not accept what we sent
-    ├── BackendBroken               502   it answered, but not in its protocol
+    │   └── InputRejected               400   … because of what the caller said
+    ├── BackendBroken               502   it answered, but not in its protocol, or failed inside
     ├── NotSure                     502   its answer's confidence is below the service's floor
     └── ContractBroken              502   its answer does not have the form the service promises
 
@@ -159,19 +160,33 @@ class BackendError(LockgateError):
     """Whatever should have answered did not.
 
     Attributes:
+        message: What happened, in words that cannot quote the caller: it is recorded.
+        said: The model's own words on it. They may quote the caller, so they are never recorded:
+            at most the caller is told.
         target: The model that failed.
         after_output: Some of the answer had already been given away (streams).
+        retry_after_s: Seconds after which a repeat makes sense, if the model said so.
     """
 
     code = "upstream_error"
     status = 502
     retryable = True
 
-    def __init__(self, message: str, *, target: str = "", after_output: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        said: str = "",
+        target: str = "",
+        after_output: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.said = said
         self.target = target
         self.after_output = after_output
+        self.retry_after_s = retry_after_s
 
 
 class BackendTimeout(BackendError):
@@ -201,8 +216,18 @@ class BackendRejected(BackendError):
     retryable = False
 
 
+class InputRejected(BackendRejected):
+    """It does not accept what the caller said: too long, of another form, an image.
+
+    The fault is the caller's, so no other rung may answer instead: it would hide it.
+    """
+
+    code = "input_rejected"
+    status = 400
+
+
 class BackendBroken(BackendError):
-    """It answered, but not in its protocol."""
+    """It answered, but not in its protocol, or it failed inside."""
 
     code = "upstream_broken"
 
