@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.processes import http
+from lockgate.processes.refusal import HEAD_BYTES
 
 TINY = Path(__file__).with_name("tiny_worker.py")
 GET = b"GET %s HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -182,9 +182,7 @@ def test_headers_have_a_limit(worker: Worker, head: bytes) -> None:
 
 def test_headers_just_below_the_limit_pass(worker: Worker) -> None:
     """A head of nearly 64 KB is served, in one piece or in many."""
-    head = b"GET /x HTTP/1.1\r\nConnection: close\r\nX: %s\r\n\r\n" % (
-        b"a" * (http.HEAD_BYTES - 100)
-    )
+    head = b"GET /x HTTP/1.1\r\nConnection: close\r\nX: %s\r\n\r\n" % (b"a" * (HEAD_BYTES - 100))
     pieces = [head[at : at + 5000] for at in range(0, len(head), 5000)]
     assert worker.talk(head).startswith(b"HTTP/1.1 200 ")
     assert worker.talk(*pieces).startswith(b"HTTP/1.1 200 ")
