@@ -86,7 +86,7 @@ class Connection(Sending):
         incoming, self._incoming = self._incoming, None
         if incoming is not None and self._asked:
             incoming.left = incoming.unread = True
-            self._begin_task(incoming)
+            self._loop.create_task(self._shared.app(incoming))
         del self._parser  # which knows us, too
 
     def data_received(self, data: bytes) -> None:

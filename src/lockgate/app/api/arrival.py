@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -59,7 +58,6 @@ class Arrival:
         began: A response has begun, so no other can be sent.
         keep_alive: The connection may serve another request afterwards (the server's note).
         chunked: A stream is sent in chunks rather than until the connection's end (likewise).
-        task: Works on the answer; None before it has begun to (likewise).
     """
 
     __slots__ = (
@@ -79,7 +77,6 @@ class Arrival:
         "received",
         "received_at",
         "settled",
-        "task",
         "unread",
         "version",
     )
@@ -103,7 +100,6 @@ class Arrival:
         self.began = False
         self.keep_alive = True
         self.chunked = True
-        self.task: asyncio.Task[Any] | None = None
 
     def respond(self, response: Response, *, closing: bool = False) -> None:
         """Send *response*; if a large body is still coming, hang up politely."""
