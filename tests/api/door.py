@@ -156,6 +156,7 @@ class Plan:
     checks: tuple[Check, ...] = (Check(name="store", ok=True, detail="read in 1 ms"),)
     body_s: float = 30.0
     head_s: float = 10.0
+    idle_s: float = 75.0
 
     def front(self, recorder: FakeRecorder, away: list[str]) -> Front:
         """Build what the application is made of."""
@@ -280,7 +281,8 @@ def opened(plan: Plan) -> Generator[Door]:
     recorder: FakeRecorder = plan.bench.get("recorder") or FakeRecorder()
     away: list[str] = []
     app = build_app(plan.front(recorder, away))
-    with running(app, Limits(head=plan.head_s, body=plan.body_s, tick=0.02)) as port:
+    limits = Limits(head=plan.head_s, body=plan.body_s, idle=plan.idle_s, tick=0.02)
+    with running(app, limits) as port:
         yield Door(port, recorder, away)
 
 

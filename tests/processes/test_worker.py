@@ -339,3 +339,18 @@ def wait_until_refused(worker: Worker) -> None:
             worker.connect().close()
         except (ConnectionRefusedError, ConnectionResetError):
             return
+
+
+def test_a_body_on_its_way_is_awaited_before_the_end(tmp_path: Path) -> None:
+    """A request whose head has been read when SIGTERM comes is still answered."""
+    worker = Worker(tmp_path)
+    with worker.connect() as line:
+        line.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")
+        line.sendall(b"Expect: 100-continue\r\n\r\n")
+        read_until(line, b"100 Continue\r\n\r\n")
+        worker.process.send_signal(signal.SIGTERM)
+        wait_until_refused(worker)
+        line.sendall(b"hello")
+        head, answer = read_answer(line)
+        assert (answer["body"], b"connection: close" in head) == (5, True)
+    assert worker.end() == ""

@@ -30,10 +30,11 @@ class Doorkeeper:
         self._open()
 
     async def close(self) -> None:
-        """Accept no more; return when every accepted connection is in its protocol's hands."""
+        """Close the socket; return when every accepted connection is in its protocol's hands."""
         self._loop.remove_reader(self._door)
         if self._rest is not None:
             self._rest.cancel()
+        self._door.close()
         if self._arriving:
             await asyncio.wait(self._arriving)
 

@@ -49,7 +49,6 @@ class Connection(Sending):
         "_fields",
         "_framing",
         "_gathered",
-        "_head_open",
         "_incoming",
         "_parser",
         "_rest",
@@ -63,7 +62,6 @@ class Connection(Sending):
         self._client = ""
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._head_open = False
         self._chunk = 0
         self._framing = 0  # bytes since the head began or body was last seen; at most a chunk more
         self._incoming: Arrival | None = None  # its headers are complete, its body is not
@@ -227,15 +225,9 @@ class Connection(Sending):
             return
         self._hurried = True
         self.deadline = self._loop.time() + self._shared.limits.body
-        if arrival.chunked and arrival.headers.get(b"expect", b"").lower() == b"100-continue":
-            self._say_continue(arrival)
-
-    def _say_continue(self, arrival: Arrival) -> None:
-        if not arrival.body:
+        expects = arrival.headers.get(b"expect", b"").lower() == b"100-continue"
+        if expects and arrival.chunked and not arrival.body:  # HTTP/1.0 does not know it
             self._transport.write(_CONTINUE)
-
-    def _unfinished(self) -> bool:
-        return self._mid or self._head_open
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why, unless an earlier answer is still on its way on this connection."""

@@ -30,6 +30,7 @@ class Sending(asyncio.Protocol):
         "_at_work",
         "_backlog",
         "_deaf",
+        "_head_open",
         "_hurried",
         "_loop",
         "_lost",
@@ -59,7 +60,8 @@ class Sending(asyncio.Protocol):
         self._writable: asyncio.Event | None = None  # set once the caller reads on; None if now
         self._readable = True
         self._hurried = False  # the deadline is for something that has been begun
-        self._mid = False  # the rest of a message is still to come
+        self._head_open = False  # the rest of a head is still to come
+        self._mid = False  # the rest of a body is
         self._deaf = False  # nothing that comes in is looked at any more
         self._swallowed = 0
         self._backlog = 0
@@ -97,7 +99,7 @@ class Sending(asyncio.Protocol):
             return
         status, body, content_type, lines = response
         shared = self._shared
-        keep = arrival.keep_alive and not (closing or shared.draining)
+        keep = arrival.keep_alive and not (closing or self._draining())
         head = shared.heads.get(status) or shared.head(status)
         self._transport.write(
             _HEAD
@@ -117,7 +119,7 @@ class Sending(asyncio.Protocol):
         """Write the head of a stream with status 200: *head*, and how it is framed."""
         if arrival is not self._active:
             return
-        arrival.keep_alive = arrival.keep_alive and not self._shared.draining
+        arrival.keep_alive = arrival.keep_alive and not self._draining()
         framing = b"transfer-encoding: chunked\r\n" if arrival.chunked else b""
         first = self._shared.heads.get(200) or self._shared.head(200)
         end = _KEEP if arrival.keep_alive else _CLOSE
@@ -137,7 +139,7 @@ class Sending(asyncio.Protocol):
         if arrival is self._active:
             last = b"0\r\n\r\n" if arrival.chunked else b""
             self._transport.write(_framed(arrival, piece) + last)
-            self._answered(keep=arrival.keep_alive and not self._shared.draining)
+            self._answered(keep=arrival.keep_alive and not self._draining())
 
     # One request after the other.
 
@@ -188,12 +190,15 @@ class Sending(asyncio.Protocol):
         self._active = None
         if closing:
             self._linger()
-        elif not keep or self._transport.is_closing():
+        elif not keep:
             self._close()
-        elif not self._queue:
-            self._rest_or_read_on()
-        elif self._writable is None:
+        elif self._queue and self._writable is None:
             self._next()
+        elif self._mid or self._head_open:
+            self._prepare()
+        else:
+            self._hurried = False
+            self.deadline = self._loop.time() + self._shared.limits.idle
 
     def _next(self) -> None:
         self._start(self._queue.popleft())
@@ -201,17 +206,8 @@ class Sending(asyncio.Protocol):
             self._transport.resume_reading()
             self._readable = True
 
-    def _rest_or_read_on(self) -> None:
-        if self._unfinished():
-            self._prepare()
-        else:
-            self._hurried = False
-            self.deadline = self._loop.time() + self._shared.limits.idle
-
-    def _unfinished(self) -> bool:
-        return self._mid
-
     def _prepare(self) -> None:
+        """Begin to wait for the rest of what has come in behind the last answer."""
         self._hurry()
 
     def _hurry(self) -> None:
@@ -222,15 +218,20 @@ class Sending(asyncio.Protocol):
     # The end.
 
     def drain(self) -> None:
-        """Close now, or after the answer under way."""
-        if self._active is None:
+        """Close now, or once the requests that are here have been answered."""
+        if self._active is None and not self._queue and not self._mid:
             self._close()
 
+    def _draining(self) -> bool:
+        """Say whether the answer under way is to be the last."""
+        return self._shared.draining and not self._queue
+
     def _last_request(self) -> None:
-        """Look at nothing that comes after the answer under way."""
+        """Look at nothing that comes after the requests that are here."""
         self._deaf = True
-        if self._active is not None:
-            self._active.keep_alive = False
+        last = self._queue[-1] if self._queue else self._active
+        if last is not None:
+            last.keep_alive = False
 
     def _send_refusal(self, status: int, body: bytes) -> None:
         head = self._shared.heads.get(status) or self._shared.head(status)

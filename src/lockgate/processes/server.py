@@ -37,7 +37,7 @@ class Server:
         self._keeper: Doorkeeper | None = None
 
     def open(self, door: socket.socket) -> None:
-        """Begin to accept connections from *door*."""
+        """Begin to accept connections from *door*, which is closed when draining."""
         self._keeper = Doorkeeper(door, lambda: Connection(self._shared))
 
     def drain(self) -> None:

@@ -49,7 +49,7 @@ class Timed(Protocol):
         ...
 
     def drain(self) -> None:
-        """Close now, or after the answer under way."""
+        """Close now, or once the requests that are here have been answered."""
         ...
 
 

@@ -61,10 +61,9 @@ async def serve(asked: argparse.Namespace, open_house: OpenHouse, limits: Limits
     server = Server(house.app, limits, grace=asked.grace)
     await _listen_for_the_end(server.drain)
     _collect_seldom()
-    with socket.socket(fileno=asked.fd) as door:
-        server.open(door)
-        print(READY, file=sys.stderr, flush=True)  # noqa: T201 — the supervisor waits for it
-        await server.serve()
+    server.open(socket.socket(fileno=asked.fd))
+    print(READY, file=sys.stderr, flush=True)  # noqa: T201 — the supervisor waits for it
+    await server.serve()
     await house.close()
 
 

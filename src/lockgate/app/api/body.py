@@ -25,7 +25,8 @@ def read_body(arrival: Arrival, limit: int) -> bytes:
     """
     if arrival.left:
         raise CallerLeft
-    check_announced(arrival, limit)
+    if arrival.unread or b"content-encoding" in arrival.headers:
+        check_announced(arrival, limit)
     body = arrival.body
     if len(body) > limit:
         raise too_large(limit)
@@ -42,7 +43,7 @@ def check_announced(arrival: Arrival, limit: int) -> None:
         InvalidCall: It is compressed.
     """
     headers = arrival.headers
-    if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise InvalidCall(
             "compressed request bodies are not taken; send it without content-encoding"
         )
