@@ -49,6 +49,7 @@ class Server:
     async def serve(self) -> None:
         """Serve until asked to drain, then do; every task has ended when this returns."""
         await self._stop.wait()
+        self._shared.draining = True
         if self._keeper is not None:
             await self._keeper.close()
         self._shared.drain()
