@@ -222,6 +222,7 @@ class _Services:
             towards=(
                 Admit(
                     self._places(name, service.limits),
+                    self._record,
                     degrades_on_overload=any("overload" in rung.on for rung in ladder),
                 ),
                 Validate(self._contract(service.contract.input)),

@@ -10,7 +10,7 @@ import msgspec
 from lockgate.core.exchange import Attempt, Note, Verdict
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One finished call. Fields are only ever added at the end: old journals must stay readable.
 
     Attributes:

@@ -2,6 +2,8 @@
 
 Everything is frozen; a stage returns the next exchange. The two exceptions are `Leases` (what
 must be given back) and `Tally` (what a stream has come to), which must outlive the stages.
+What can only hold plain values is left out of garbage collection (`gc=False`): no cycle can go
+through it, and a worker makes some twenty of them per call.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Surface(StrEnum):
     INFER = "infer"
 
 
-class Caller(msgspec.Struct, frozen=True, kw_only=True):
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who calls: the key's public id, whose it is, and the services it may use (all if empty)."""
 
     key_id: str
@@ -72,7 +74,7 @@ class Decision(StrEnum):
     REFUSE = "refuse"
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a guard or a judge decided, and why. Never holds the text it is about."""
 
     by: str
@@ -81,7 +83,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     side: str = ""
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """One line of an exchange's trail: which stage, what happened, and how long it took."""
 
     stage: str
@@ -98,7 +100,7 @@ class Signal(StrEnum):
     LOGPROB = "logprob"
 
 
-class Evidenced(msgspec.Struct, frozen=True, kw_only=True):
+class Evidenced(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Raw confidence signals as the model gave them.
 
     Attributes:
@@ -128,7 +130,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cost: int = 0
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One try at one target: how long it took, what it cost, and how it ended.
 
     Attributes:
@@ -177,14 +179,28 @@ class Tally:
     Attributes:
         ended: `complete`, `broken` (upstream), `refused` (guard) or `abandoned` (caller left);
             empty while it runs or if there was no stream.
+        code: Of the error that broke it.
+        seconds: How long the attempt took that the stream came from; None without a stream.
         first_output: Monotonic seconds at which the first output was ready to be sent.
         recorded: The call has its line in the journal.
     """
 
-    __slots__ = ("confidence", "cost", "ended", "first_output", "recorded", "usage", "verdicts")
+    __slots__ = (
+        "code",
+        "confidence",
+        "cost",
+        "ended",
+        "first_output",
+        "recorded",
+        "seconds",
+        "usage",
+        "verdicts",
+    )
 
     def __init__(self) -> None:
         self.ended = ""
+        self.code = ""
+        self.seconds: float | None = None
         self.usage = Usage()
         self.cost = 0
         self.confidence: float | None = None
@@ -223,7 +239,10 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cost(self) -> int:
         """Pico-dollars spent on this call, failed attempts included."""
-        return sum(attempt.cost for attempt in self.attempts) + self.tally.cost
+        spent = self.tally.cost
+        for attempt in self.attempts:
+            spent += attempt.cost
+        return spent
 
     def noted(self, stage: str, event: str, detail: str = "") -> Exchange:
         """Return this exchange with one more line on its trail."""

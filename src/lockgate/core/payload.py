@@ -15,14 +15,14 @@ Json = Any
 """A decoded JSON value: None, bool, int, float, str, list or dict."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message of a chat: who speaks, and text or parts (OpenAI's format)."""
 
     role: str
     content: str | list[dict[str, Json]] | None = None
 
 
-class Chat(msgspec.Struct, frozen=True, kw_only=True):
+class Chat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A chat request.
 
     Attributes:
@@ -71,14 +71,14 @@ class Tensors(msgspec.Struct, frozen=True, kw_only=True):
 Request = Chat | Rows | Tensors
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens read and written, as the model reports them; zero where tokens mean nothing."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
 
-class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+class ChatReply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole chat completion.
 
     Attributes:
@@ -95,7 +95,7 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = "stop"
 
 
-class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event of a chat stream.
 
     Attributes:

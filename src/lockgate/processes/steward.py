@@ -35,6 +35,7 @@ LAST_S: Final = 5.0
 """For the last look at the journal, once it is told to end."""
 _LONGEST_PAUSE_S = 2.0
 _WATCH_S = 1.0
+_NICE = 10  # when the machine is full, calls come first and the ledger follows later
 
 
 class Outage:
@@ -158,6 +159,7 @@ def main(words: Sequence[str] | None = None) -> int:
     outage = Outage(to_stderr)
     rounds = Rounds(Ingest(store, state / "journal"), FileElection(state / "steward.lock"), outage)
     _collect_seldom()
+    os.nice(_NICE)
     to_stderr(READY)
     return tend(rounds, outage, ended)
 

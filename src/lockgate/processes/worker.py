@@ -26,7 +26,7 @@ from lockgate.processes.child import READY, TOKEN
 from lockgate.processes.server import Server
 from lockgate.processes.shared import LIMITS, Limits
 
-_YOUNG_OBJECTS = 50_000  # about 10 MB, were all of them garbage
+_YOUNG_OBJECTS = 200_000  # about 40 MB, were all of them garbage
 
 
 class House(Protocol):

@@ -13,9 +13,10 @@ from typing import Final
 
 import msgspec
 
-from lockgate.core.errors import DeadlineExceeded, NotAllowed, Overloaded
+from lockgate.core.errors import DeadlineExceeded, NotAllowed, Overloaded, StoreError
 from lockgate.core.exchange import Exchange
 from lockgate.request.places import Places
+from lockgate.request.record import Record
 
 NAME: Final = "admit"
 
@@ -25,8 +26,9 @@ class Admit:
 
     name = NAME
 
-    def __init__(self, places: Places, *, degrades_on_overload: bool) -> None:
+    def __init__(self, places: Places, record: Record, *, degrades_on_overload: bool) -> None:
         self._places = places
+        self._record = record
         self._degrades = degrades_on_overload
 
     async def __call__(self, exchange: Exchange) -> Exchange:
@@ -36,12 +38,15 @@ class Admit:
             NotAllowed: The key is not for this service.
             Overloaded: No place, no room in the queue, and no rung for it.
             DeadlineExceeded: No place in time, and no rung for it.
+            StoreError: Calls cannot be recorded just now, so none is paid for.
         """
         call = exchange.call
         if call.caller.services and call.service not in call.caller.services:
             raise NotAllowed(
                 f"key '{call.caller.key_id}' may not use '{call.service}'", param="model"
             )
+        if self._record.failing:
+            raise StoreError("calls cannot be recorded just now")
         try:
             if not self._places.take_now():
                 await self._places.take(call.deadline)

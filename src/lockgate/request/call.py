@@ -15,7 +15,7 @@ import msgspec
 
 from lockgate.core.clock import Clock
 from lockgate.core.errors import BackendError, BackendTimeout, ContractBroken, NotSure
-from lockgate.core.exchange import Answer, Attempt, Evidenced, Exchange, Signal, Tally
+from lockgate.core.exchange import Answer, Attempt, Call, Evidenced, Exchange, Signal, Tally
 from lockgate.core.money import Price
 from lockgate.core.payload import (
     ChatChunk,
@@ -82,12 +82,12 @@ class Caller:
         target, began = self._targets[name], self._clock.monotonic()
         answer: Answer | None = None
         try:
-            answer = await self._ask(exchange, target, began)
-            answer = self._priced(answer, target, self._clock.monotonic() - began)
+            ask = self._ask(exchange.call, target, began)
+            answer = await target.backend.answer(ask)  # keeps the deadline: its conformance suite
             if isinstance(answer.reply, ChatStream):
                 answer = self._metered(answer, exchange.tally, target, began)
             else:
-                answer = self._terms.bar.judged(answer)
+                answer = self._settled(answer, target, self._clock.monotonic() - began)
                 self._hold_to_contract(answer)
                 self._terms.bar.require(answer, unjudged_passes=unjudged_passes)
         except BackendError as error:
@@ -99,10 +99,11 @@ class Caller:
             attempts=(*exchange.attempts, self._line(name, "accepted", began, answer)),
         )
 
-    async def _ask(self, exchange: Exchange, target: Target, began: float) -> Answer:
-        call = exchange.call
+    def _ask(self, call: Call, target: Target, began: float) -> Ask:
         latest = min(call.deadline - RESERVE_S, began + target.total)
-        ask = Ask(
+        if latest <= began:
+            raise BackendTimeout("no time left for another attempt", target=target.name)
+        return Ask(
             call_id=call.id,
             request=call.request,
             instructions=self._terms.instructions,
@@ -111,19 +112,16 @@ class Caller:
             deadline=latest,
             first_output=min(latest, began + target.first_token),
         )
-        if latest <= began:
-            raise BackendTimeout("no time left for another attempt", target=target.name)
-        return await target.backend.answer(ask)  # keeps the deadline: its conformance suite
 
-    def _priced(self, answer: Answer, target: Target, seconds: float) -> Answer:
-        if isinstance(answer.reply, ChatStream):
-            return answer
+    def _settled(self, answer: Answer, target: Target, seconds: float) -> Answer:
+        """Put price and confidence on a whole answer."""
         cost = target.price.of(
             input_tokens=answer.usage.input_tokens,
             output_tokens=answer.usage.output_tokens,
             seconds=seconds,
         )
-        return msgspec.structs.replace(answer, cost=cost)
+        confidence = self._terms.bar.confidence(answer)
+        return msgspec.structs.replace(answer, cost=cost, confidence=confidence)
 
     def _hold_to_contract(self, answer: Answer) -> None:
         if self._terms.contract is None or isinstance(answer.reply, TensorsReply):
@@ -209,7 +207,8 @@ class Meter:
         except StopAsyncIteration:
             self._settle("complete")
             raise
-        except BackendError:
+        except BackendError as error:
+            self._tally.code = error.code
             self._settle("broken")
             raise
         self._chunks += bool(chunk.text or chunk.tool_calls)
@@ -228,16 +227,17 @@ class Meter:
         if tally.ended:
             return
         tally.ended = ended
+        tally.seconds = self._terms.clock.monotonic() - self._terms.began
         if tally.usage == Usage():  # cut before the model said: one chunk is about one token
             tally.usage = Usage(output_tokens=self._chunks)
         tally.cost = self._terms.target.price.of(
             input_tokens=tally.usage.input_tokens,
             output_tokens=tally.usage.output_tokens,
-            seconds=self._terms.clock.monotonic() - self._terms.began,
+            seconds=tally.seconds,
         )
         seen = Evidenced(logprobs=tuple(self._logprobs))
-        judged = self._terms.bar.judged(msgspec.structs.replace(self._answer, raw=seen))
-        tally.confidence = judged.confidence
+        seen_answer = msgspec.structs.replace(self._answer, raw=seen)
+        tally.confidence = self._terms.bar.confidence(seen_answer)
 
 
 def _content(answer: Answer) -> Json:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from lockgate.core.errors import NotSure
 from lockgate.core.exchange import Answer
 from lockgate.core.ports import Judge
@@ -28,11 +26,9 @@ class Bar:
         self._judge = judge
         self._floor = floor
 
-    def judged(self, answer: Answer) -> Answer:
-        """Return *answer* with its confidence, if it has a signal to judge by."""
-        if self._judge is None:
-            return answer
-        return msgspec.structs.replace(answer, confidence=self._judge.confidence(answer))
+    def confidence(self, answer: Answer) -> float | None:
+        """Give the confidence of *answer*, None if it has no signal to judge by."""
+        return None if self._judge is None else self._judge.confidence(answer)
 
     def require(self, answer: Answer, *, unjudged_passes: bool) -> None:
         """Let *answer* through if it is good enough.

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from lockgate.core.clock import Clock
-from lockgate.core.errors import CallError, CallRefused, LockgateError
+from lockgate.core.errors import CallError, CallRefused, InvalidCall, LockgateError
 from lockgate.core.exchange import Call, Exchange, Note, Outcome
 from lockgate.core.ports import Stage
 from lockgate.request.record import Record
@@ -54,12 +54,16 @@ class Path:
         """
         run = _Run(Exchange(call=call), self._clock)
         try:
-            await run.towards(self._towards)
-            await run.through(self._back)
+            await run.along(self._towards, until_answered=True)
+            await run.along(self._back, until_answered=False)
         except asyncio.CancelledError:
             self.close(run.over("path", "caller_left"))
             raise
         except LockgateError as error:
+            return _ended(run.over(run.stage, "stopped", error.code), error)
+        except RecursionError as deep:
+            error = InvalidCall("the input is nested too deeply")
+            error.__cause__ = deep
             return _ended(run.over(run.stage, "stopped", error.code), error)
         except Exception as bug:  # noqa: BLE001 — a bug must still be recorded and told as a 500
             error = LockgateError(f"internal error ({type(bug).__name__})")
@@ -102,28 +106,20 @@ class _Run:
         self._at = clock.monotonic()
         self._trail: list[Note] = []
 
-    async def towards(self, stages: Sequence[Stage]) -> None:
-        """Run *stages* until one has an answer."""
+    async def along(self, stages: Sequence[Stage], *, until_answered: bool) -> None:
+        """Run *stages* in order, on the way towards an answer only until there is one."""
+        monotonic, note = self._clock.monotonic, self._trail.append
         for stage in stages:
-            if (await self._through(stage)).answer is not None:
+            self.stage = name = stage.name
+            exchange = await stage(self.exchange)
+            if exchange.trail:
+                self._trail.extend(exchange.trail)
+                exchange = msgspec.structs.replace(exchange, trail=())
+            began, self._at = self._at, monotonic()
+            note(Note(name, "ran", "", self._at - began))
+            self.exchange = exchange
+            if until_answered and exchange.answer is not None:
                 return
-
-    async def through(self, stages: Sequence[Stage]) -> None:
-        """Run all *stages*."""
-        for stage in stages:
-            await self._through(stage)
-
-    async def _through(self, stage: Stage) -> Exchange:
-        self.stage = stage.name
-        after = await stage(self.exchange)
-        if after.trail:
-            self._trail.extend(after.trail)
-            after = msgspec.structs.replace(after, trail=())
-        now = self._clock.monotonic()
-        self._trail.append(Note(stage.name, "ran", "", now - self._at))
-        self._at = now
-        self.exchange = after
-        return after
 
     def over(self, stage: str = "", event: str = "", detail: str = "") -> Exchange:
         """Give the exchange with its whole trail, and a last note if there is one to add."""

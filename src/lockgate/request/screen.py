@@ -243,6 +243,8 @@ def _mended(value: Json, guard: Guard, seen: list[Verdict]) -> Json:
         )
     if isinstance(value, dict):
         parts = {key: _mended(part, guard, seen) for key, part in value.items()}
+        if guard.inspect("\n".join(value)).verdicts:
+            return {_mended(key, guard, seen): part for key, part in parts.items()}
         return parts if any(parts[key] is not value[key] for key in value) else value
     return value
 

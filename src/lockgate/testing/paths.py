@@ -84,9 +84,10 @@ class Bench:
         rungs = tuple(self._rung(word, caller, answers) for word in self.ladder)
         overload = any("overload" in rung.on for rung in rungs)
         guard = self.guard
+        record = Record((self.recorder,), self.clock)
         return Path(
             towards=(
-                Admit(self.places, degrades_on_overload=overload),
+                Admit(self.places, record, degrades_on_overload=overload),
                 Validate(self.contract_in),
                 ScreenIn(guard, None),
                 Recall(answers, self.fresh or 0.0, "r1"),
@@ -98,7 +99,7 @@ class Bench:
                 ScreenOut(guard, lambda: HoldBack(guard or FakeGuard("\0"))),
                 Remember(answers),
             ),
-            record=Record((self.recorder,), self.clock),
+            record=record,
             clock=self.clock,
         )
 

@@ -16,6 +16,7 @@ from lockgate.core.errors import (
     InvalidCall,
     NotAllowed,
     Overloaded,
+    StoreError,
 )
 from lockgate.core.exchange import Answer, Decision, Exchange, Outcome, Signal
 from lockgate.core.money import Price
@@ -406,6 +407,9 @@ async def test_a_broken_stream_is_recorded_as_broken_and_paid_for() -> None:
 
     entry = bench.recorder.entries[0]
     assert (entry.ended, entry.outcome, entry.cost) == ("broken", "failed", 2 * 3)
+    assert entry.code == "upstream_gone"
+    assert [(a.result, a.cost) for a in entry.attempts] == [("upstream_gone", 6)]
+    assert (entry.trail[-1].stage, entry.trail[-1].detail) == ("stream", "upstream_gone")
 
 
 async def test_a_stream_nobody_read_is_closed_and_recorded_as_abandoned() -> None:
@@ -453,3 +457,48 @@ async def test_a_refused_stream_ends_with_the_refusal_and_stops_the_upstream() -
 
     assert source.closed
     assert bench.recorder.entries[0].outcome == "refused"
+
+
+async def test_what_cannot_be_recorded_is_not_paid_for() -> None:
+    """After a full disk the model is left alone; a moment later one call may try again."""
+    backend = FakeBackend([a_reply("hi")])
+    bench = Bench({"small": backend})
+    path = bench.path()
+    bench.recorder.full = True
+    first = await path.carry(a_call())
+    with pytest.raises(StoreError):
+        path.record(first, 200)
+
+    refused = await path.carry(a_call())
+    bench.recorder.full = False
+    bench.clock.seconds += 2.0
+    after = await path.carry(a_call(clock=bench.clock))
+
+    assert isinstance(refused.failure, StoreError)
+    assert len(backend.asked) == 2
+    assert after.outcome is Outcome.ANSWERED
+
+
+async def test_the_deepest_input_is_the_callers_fault_not_a_bug() -> None:
+    """Nesting that the interpreter cannot follow is a 400, told in a sentence."""
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    bench = Bench({"small": FakeBackend([a_row(1)])}, guard=FakeGuard("zzz"))
+
+    exchange = await bench.path().carry(a_call(rows(deep)))
+
+    assert isinstance(exchange.failure, InvalidCall)
+    assert exchange.outcome is Outcome.REJECTED
+
+
+async def test_keys_are_texts_too() -> None:
+    """A secret does not get past the guard as the name of a field."""
+    backend = FakeBackend([a_row({"secret": 1})])
+    bench = Bench({"small": backend}, guard=FakeGuard("secret"))
+
+    exchange = await bench.path().carry(a_call(rows({"my secret": [{"secret": 2}]})))
+
+    assert backend.asked[0].request == rows({"my [gone]": [{"[gone]": 2}]})
+    assert exchange.answer is not None
+    assert exchange.answer.reply == RowsReply(output={"[gone]": 1})

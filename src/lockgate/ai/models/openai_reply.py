@@ -7,7 +7,7 @@ not trusted to keep to the protocol: what does not fit is a `BackendError`, neve
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw
@@ -222,6 +222,9 @@ def _logs(logprobs: _Logprobs | None) -> tuple[float, ...]:
     """Give natural logarithms, whether the upstream gave these or plain probabilities."""
     if logprobs is None:
         return ()
+    given = [token.logprob for token in logprobs.content or ()]
+    if None not in given:
+        return tuple(cast("list[float]", given))
     return tuple(
         token.logprob if token.logprob is not None else math.log(max(token.prob or 0.0, _LEAST))
         for token in logprobs.content or ()
