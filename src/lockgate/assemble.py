@@ -27,6 +27,7 @@ from lockgate.ai.models.llama import LlamaBackend
 from lockgate.ai.models.openai import OpenAIBackend
 from lockgate.ai.models.sklearn import SklearnBackend
 from lockgate.ai.models.wire import Origin, Wire
+from lockgate.app.api.arrival import App
 from lockgate.app.api.front import Check, Front, Metadata, Offer, TensorSpec, build_app
 from lockgate.app.integrations.prometheus import Metrics
 from lockgate.core.clock import SystemClock, SystemIds
@@ -64,7 +65,7 @@ _FIRST_KEYS_S = 2.0
 class House:
     """What one worker serves."""
 
-    app: Callable[..., Awaitable[None]]
+    app: App
     backends: Mapping[str, Backend]
     journal: Journal
     tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])

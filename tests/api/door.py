@@ -10,10 +10,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import Queue
 from typing import Any
 
 import msgspec
-import uvicorn
+import uvloop
 
 from lockgate.app.api.arrival import App
 from lockgate.app.api.front import Check, Front, Metadata, Offer, TensorSpec, build_app
@@ -23,7 +24,8 @@ from lockgate.core.errors import BackendError, Unauthenticated
 from lockgate.core.exchange import Answer, Caller
 from lockgate.core.payload import ChatChunk, ChatReply, ChatStream, Usage
 from lockgate.core.ports import Ask
-from lockgate.processes.http import StrictHttp
+from lockgate.processes.server import Server
+from lockgate.processes.shared import Limits
 from lockgate.testing.fakes import FakeRecorder
 from lockgate.testing.paths import Bench
 
@@ -154,6 +156,7 @@ class Plan:
     checks: tuple[Check, ...] = (Check(name="store", ok=True, detail="read in 1 ms"),)
     body_s: float = 30.0
     head_s: float = 10.0
+    idle_s: float = 75.0
 
     def front(self, recorder: FakeRecorder, away: list[str]) -> Front:
         """Build what the application is made of."""
@@ -277,41 +280,33 @@ def opened(plan: Plan) -> Generator[Door]:
     """Open the door of *plan* on a free port until the block ends."""
     recorder: FakeRecorder = plan.bench.get("recorder") or FakeRecorder()
     away: list[str] = []
-    app = build_app(plan.front(recorder, away), body_s=plan.body_s)
-    with running(app, plan.head_s) as port:
+    app = build_app(plan.front(recorder, away))
+    limits = Limits(head=plan.head_s, body=plan.body_s, idle=plan.idle_s, tick=0.02)
+    with running(app, limits) as port:
         yield Door(port, recorder, away)
 
 
 @contextmanager
-def running(app: App, patience_s: float) -> Generator[int]:
+def running(app: App, limits: Limits) -> Generator[int]:
     """Run *app* in a thread, as a worker does in its process."""
+    drains: Queue[Callable[[], None]] = Queue()
 
-    class Patient(StrictHttp):
-        head_seconds = patience_s
+    async def serve() -> None:
+        server = Server(app, limits)
+        server.open(listening)
+        loop = asyncio.get_running_loop()
+        drains.put(lambda: loop.call_soon_threadsafe(server.drain) and None)
+        await server.serve()
 
-    config = uvicorn.Config(
-        app,  # pyright: ignore[reportArgumentType] — plain dicts where uvicorn has typed ones
-        host="127.0.0.1",
-        port=0,
-        http=Patient,
-        loop="uvloop",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started and time.monotonic() < until:
-        time.sleep(0.005)
-    assert server.started
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=lambda: uvloop.run(serve()), daemon=True)
+        thread.start()
+        drain = drains.get(timeout=20)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            drain()
+            thread.join(20)
 
 
 USER = [{"role": "user", "content": "hello"}]

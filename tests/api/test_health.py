@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lockgate.app.api.arrival import Event, Scope
+from lockgate.app.api.arrival import Arrival, Response
 from lockgate.app.api.front import Check, build_app
 from lockgate.testing.fakes import FakeRecorder
 from tests.api.conftest import Open
@@ -47,36 +47,46 @@ def test_metrics_are_prometheus_text(door: Door) -> None:
 @pytest.mark.parametrize(
     ("client", "key", "status"),
     [
-        (("127.0.0.1", 1), "", 200),
-        (("::1", 1), "", 200),
-        (("::ffff:127.0.0.1", 1), "", 200),
-        (None, "", 200),
-        (("192.0.2.7", 1), "", 401),
-        (("not an address", 1), "", 401),
-        (("192.0.2.7", 1), "Bearer lg-test-key", 200),
+        ("127.0.0.1", "", 200),
+        ("::1", "", 200),
+        ("::ffff:127.0.0.1", "", 200),
+        ("", "", 200),
+        ("192.0.2.7", "", 401),
+        ("not an address", "", 401),
+        ("192.0.2.7", "Bearer lg-test-key", 200),
     ],
 )
-async def test_metrics_need_a_key_from_elsewhere(
-    client: tuple[str, int] | None, key: str, status: int
-) -> None:
+async def test_metrics_need_a_key_from_elsewhere(client: str, key: str, status: int) -> None:
     """Numbers about the business are open on this machine only."""
-    sent: list[Event] = []
-    scope: Scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/metrics",
-        "headers": [(b"authorization", key.encode())] if key else [],
-        "client": client,
-    }
+    outlet = Outlet()
+    arrival = Arrival(outlet, "GET", "/metrics", client)
+    if key:
+        arrival.headers[b"authorization"] = key.encode()
+    await build_app(Plan().front(FakeRecorder(), []))(arrival)
+    assert [response.status for response in outlet.sent] == [status]
 
-    async def receive() -> Event:
-        return {"type": "http.disconnect"}
 
-    async def send(event: Event) -> None:
-        sent.append(event)
+class Outlet:
+    """Takes answers that are not streams."""
 
-    await build_app(Plan().front(FakeRecorder(), []))(scope, receive, send)
-    assert sent[0]["status"] == status
+    def __init__(self) -> None:
+        self.sent: list[Response] = []
+
+    def send(self, arrival: Arrival, response: Response, *, closing: bool) -> None:
+        """Remember the answer."""
+        self.sent.append(response)
+
+    def begin(self, arrival: Arrival, head: bytes) -> None:
+        """Refuse a stream."""
+        raise AssertionError(arrival, head)
+
+    async def write(self, arrival: Arrival, piece: bytes) -> None:
+        """Refuse a stream."""
+        raise AssertionError(arrival, piece)
+
+    async def end(self, arrival: Arrival, piece: bytes) -> None:
+        """Refuse a stream."""
+        raise AssertionError(arrival, piece)
 
 
 def test_the_description_is_served(door: Door) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.processes import http
+from lockgate.processes.refusal import HEAD_BYTES
 
 TINY = Path(__file__).with_name("tiny_worker.py")
 GET = b"GET %s HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -182,9 +182,7 @@ def test_headers_have_a_limit(worker: Worker, head: bytes) -> None:
 
 def test_headers_just_below_the_limit_pass(worker: Worker) -> None:
     """A head of nearly 64 KB is served, in one piece or in many."""
-    head = b"GET /x HTTP/1.1\r\nConnection: close\r\nX: %s\r\n\r\n" % (
-        b"a" * (http.HEAD_BYTES - 100)
-    )
+    head = b"GET /x HTTP/1.1\r\nConnection: close\r\nX: %s\r\n\r\n" % (b"a" * (HEAD_BYTES - 100))
     pieces = [head[at : at + 5000] for at in range(0, len(head), 5000)]
     assert worker.talk(head).startswith(b"HTTP/1.1 200 ")
     assert worker.talk(*pieces).startswith(b"HTTP/1.1 200 ")
@@ -341,3 +339,18 @@ def wait_until_refused(worker: Worker) -> None:
             worker.connect().close()
         except (ConnectionRefusedError, ConnectionResetError):
             return
+
+
+def test_a_body_on_its_way_is_awaited_before_the_end(tmp_path: Path) -> None:
+    """A request whose head has been read when SIGTERM comes is still answered."""
+    worker = Worker(tmp_path)
+    with worker.connect() as line:
+        line.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")
+        line.sendall(b"Expect: 100-continue\r\n\r\n")
+        read_until(line, b"100 Continue\r\n\r\n")
+        worker.process.send_signal(signal.SIGTERM)
+        wait_until_refused(worker)
+        line.sendall(b"hello")
+        head, answer = read_answer(line)
+        assert (answer["body"], b"connection: close" in head) == (5, True)
+    assert worker.end() == ""

@@ -1,8 +1,8 @@
-"""Sharing a listening socket fairly: each worker takes one connection at a time.
+"""Accepting connections, one at a time.
 
 libuv takes all that wait at once, so of a burst one worker got 57 of 64 connections and kept them;
-taken one by one, whoever is idle comes first. With one worker there is nobody to share with, and
-libuv's own way is quicker.
+taken one by one, whoever is idle comes first. And when there is no file descriptor left, libuv
+takes those that wait only to close them; here they wait until there is room.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REST_SECONDS = 0.5  # how long to leave new connections waiting when there is n
 
 
 class Doorkeeper:
-    """Accepts connections from a socket that other processes accept from, too."""
+    """Accepts connections from a socket, which other processes may accept from, too."""
 
     def __init__(self, door: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -30,10 +30,11 @@ class Doorkeeper:
         self._open()
 
     async def close(self) -> None:
-        """Accept no more; return when every accepted connection is in its protocol's hands."""
+        """Close the socket; return when every accepted connection is in its protocol's hands."""
         self._loop.remove_reader(self._door)
         if self._rest is not None:
             self._rest.cancel()
+        self._door.close()
         if self._arriving:
             await asyncio.wait(self._arriving)
 

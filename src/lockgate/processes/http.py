@@ -1,234 +1,197 @@
-"""HTTP/1.1 on a worker's connections: uvicorn's protocol, plus the limits it lacks.
+"""HTTP/1.1 on one of a worker's connections, between the C parser and the application.
 
 llhttp (below httptools) refuses by itself what request smuggling lives on: Content-Length beside
 Transfer-Encoding, duplicate or odd lengths, bare line feeds, folded headers, spaces before colons.
 This adds who is too slow, who says too much, and answers in JSON.
+
+A request is given to the application once all of it is there. Only of one whose body does not come
+along with its head is the application asked first whether the rest is worth waiting for; if not,
+it gets the request as it is, and says why.
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Any
+import urllib.parse
 
 import httptools
-import msgspec
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
-from uvicorn.server import ServerState
 
-from lockgate.app.api.arrival import WHOLE
+from lockgate.app.api.arrival import Arrival
+from lockgate.processes.refusal import (
+    HEAD_BYTES,
+    HEAD_FIELDS,
+    PIPELINE,
+    PIPELINED,
+    TOO_LARGE,
+    TOO_SLOW,
+    VERSION,
+    Refusal,
+    Refused,
+    malformed,
+)
+from lockgate.processes.sending import Sending
+from lockgate.processes.shared import Shared
 from lockgate.processes.upgrade import BodyParser
 
-HEAD_SECONDS = 10.0
-"""From the connection, or the first byte of a request, to the end of its headers."""
-HEAD_BYTES = 65_536
-"""Request line and headers."""
-HEAD_FIELDS = 256
-"""Number of headers."""
-IDLE_SECONDS = 75
-"""A kept-alive connection without a request."""
-PIPELINED = 64
-"""Requests that may wait behind the one being answered on the same connection."""
-_LINGER_SECONDS = 2.0  # closing at once would reset the line before the client has read why
 _READ_BYTES = 262_144  # the most an event loop hands over at once
+_VERSIONS = frozenset({"1.1", "1.0"})
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a connection is not served any further."""
+class Connection(Sending):
+    """One connection: what comes in. `Sending` is what goes out."""
 
-    status: int
-    code: str
-    message: str
+    __slots__ = (
+        "_allowed",
+        "_asked",
+        "_chunk",
+        "_client",
+        "_fields",
+        "_framing",
+        "_gathered",
+        "_incoming",
+        "_parser",
+        "_rest",
+        "_url",
+    )
 
-    def response(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Write the whole HTTP response, *headers* included."""
-        error = {
-            "message": self.message,
-            "type": "invalid_request_error",
-            "param": None,
-            "code": self.code,
-        }
-        body = msgspec.json.encode({"error": error})
-        own = (
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        )
-        lines = [b"%s: %s\r\n" % pair for pair in (*headers, *own)]
-        return b"".join((STATUS_LINE[self.status], *lines, b"\r\n", body))
-
-
-TOO_SLOW = Refusal(
-    408, "request_timeout", f"The request's headers did not arrive within {HEAD_SECONDS:g} seconds."
-)
-TOO_LARGE = Refusal(
-    431,
-    "headers_too_large",
-    f"Request line and headers may have {HEAD_BYTES} bytes and {HEAD_FIELDS} fields.",
-)
-
-
-VERSION = Refusal(
-    505, "http_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here; TLS and HTTP/2 end in front."
-)
-PIPELINE = Refusal(
-    400, "bad_http", f"At most {PIPELINED} requests may be pipelined on one connection."
-)
-
-
-class Refused(Exception):
-    """Raised inside the parser's callbacks to end a connection."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-
-
-class StrictHttp(HttpToolsProtocol):
-    """One connection.
-
-    A timer runs whenever no request is being answered and bytes of the next have been asked for
-    or begun; requests that arrive in one piece never start it.
-    """
-
-    head_seconds = HEAD_SECONDS
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._timer: asyncio.TimerHandle | None = None
-        self._active: RequestResponseCycle | None = None  # `cycle` is the last one that came in
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._parser = httptools.HttpRequestParser(self)
         self._rest: BodyParser | None = None
-        self._head_open = False
-        self._deaf = False
+        self._client = ""
+        self._url = b""
+        self._fields: list[tuple[bytes, bytes]] = []
         self._chunk = 0
         self._framing = 0  # bytes since the head began or body was last seen; at most a chunk more
+        self._incoming: Arrival | None = None  # its headers are complete, its body is not
+        self._gathered: bytearray | None = None  # its body, if that came in more than one piece
+        self._asked = False
+        self._allowed = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: called by the event loop."""
         super().connection_made(transport)
-        self._timer = self.loop.call_later(self.head_seconds, self._too_slow)
+        self._shared.connections.add(self)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):  # a unix socket has a name, or none
+            self._client = str(peer[0])  # pyright: ignore[reportUnknownArgumentType]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
-        self._abandon()
+        """Tell the application that nobody waits for its answer: called by the event loop."""
         super().connection_lost(exc)
+        self._shared.connections.discard(self)
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None and self._asked:
+            incoming.left = incoming.unread = True
+            self._loop.create_task(self._shared.app(incoming))
+        del self._parser  # which knows us, too
 
     def data_received(self, data: bytes) -> None:
         """Parse *data*; whatever cannot be understood ends the connection with a reason."""
         if self._deaf:
+            self._swallow(len(data))
             return
-        self._unset_keepalive_if_required()
         self._chunk = len(data)
         self._framing += self._chunk
         refusal = self._feed(data)
         if refusal is not None:
             self._refuse(refusal)
-        elif not self._answering():
-            self._arm()
-        elif self._timer is not None:
-            self._disarm()
+        elif self._incoming is not None:
+            self._await_body(self._incoming)
+        elif self._active is None and not self._hurried:
+            self._hurry()
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        """Forget the last request: called by httptools, like all that follow."""
+        self._url = b""
+        self._fields = []
         self._head_open = True
         self._framing = self._chunk
 
+    def on_url(self, url: bytes) -> None:
+        """Take (a piece of) the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer, which nobody looks at."""
+        self._fields.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
-        if self._framing > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
-            self._check_head()
-        assert self.parser is not None
-        if self.parser.get_http_version() not in {"1.1", "1.0"}:
+        """Make the request of what was taken."""
+        fields, parser = self._fields, self._parser
+        if self._framing > HEAD_BYTES or len(fields) > HEAD_FIELDS:
+            _check_head(self._url, fields)
+        version = parser.get_http_version()
+        if version not in _VERSIONS:
             raise Refused(VERSION)
-        if len(self.pipeline) >= PIPELINED:
+        if len(self._queue) >= PIPELINED:
             raise Refused(PIPELINE)
-        super().on_headers_complete()
-        if not self.pipeline:
-            self._active = self.cycle
-        self.headers = []  # the scope has them; trailers must not end up among them
-        self._head_open = False
+        arrival = Arrival(self, parser.get_method().decode(), "", self._client)
+        arrival.path, arrival.query = _target(self._url)
+        arrival.headers = dict(fields)
+        arrival.chunked = version == "1.1"
+        arrival.keep_alive = arrival.chunked and parser.should_keep_alive()
+        self._incoming = arrival
+        self._mid = True
+        self._head_open = self._asked = False
         self._framing = 0
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Let the application answer; it finds the short way in the scope's extensions."""
-        extensions: Any = {WHOLE: partial(self._whole, cycle)}  # of our own, so not in its type
-        cycle.scope["extensions"] = extensions
-        super()._start_asgi_task(cycle, app)
-
-    def _whole(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
-        """Give a whole response in one write; False if it must go the ordinary way.
-
-        ASGI needs two messages for a response, and uvicorn a write for each; on small answers
-        the second system call costs more than all of our own work on them.
-
-        Args:
-            cycle: What uvicorn knows of the request.
-            status: The HTTP status.
-            head: Header lines, each with its CRLF, `content-length` among them.
-            body: Exactly as long as the head says.
-        """
-        if self.flow.write_paused or cycle.response_started or cycle.scope["method"] == "HEAD":
-            return False
-        if cycle.disconnected:
-            return True
-        cycle.response_started = cycle.response_complete = True
-        lines = [STATUS_LINE[status], head]
-        lines += [b"%b: %b\r\n" % pair for pair in cycle.default_headers]
-        lines.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-        lines.append(body)
-        self.transport.write(b"".join(lines))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
-        return True
 
     def on_body(self, body: bytes) -> None:
+        """Take a piece of the body, unless the request has been given away without it."""
         self._framing = 0
-        super().on_body(body)
+        arrival = self._incoming
+        if arrival is None:
+            return
+        if not arrival.body:
+            arrival.body = body
+        elif self._gathered is None:
+            self._gathered = bytearray(arrival.body)
+            self._gathered += body
+        else:
+            self._gathered += body
 
     def on_message_complete(self) -> None:
-        assert self.parser is not None
-        if not self.parser.should_upgrade():  # else the body, if any, is still to come
-            super().on_message_complete()
+        """Give the request to the application, unless the parser leaves its body to us."""
+        if not self._parser.should_upgrade():
+            self._complete()
 
-    def on_response_complete(self) -> None:
-        if self.pipeline:
-            self._active = self.pipeline[-1][0]
-        super().on_response_complete()
-        if self._head_open and not self._answering() and not self.transport.is_closing():
-            self._arm()
+    def _complete(self) -> None:
+        self._mid = False
+        arrival = self._incoming
+        if arrival is not None:
+            self._give_away(arrival)
+
+    def _give_away(self, arrival: Arrival) -> None:
+        self._incoming = None
+        if self._gathered is not None:
+            arrival.body = bytes(self._gathered)
+            self._gathered = None
+        self._take_on(arrival)
 
     def _feed(self, data: bytes) -> Refusal | None:
         try:
-            self._parse(data)
+            if self._rest is None:
+                self._parser.feed_data(data)
+            else:
+                self._parse_rest(self._rest, data)
+        except httptools.HttpParserUpgrade as upgrade:  # asked for, and not done
+            return self._feed_upgrading(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            return cause.refusal if isinstance(cause, Refused) else _malformed("bad target")
+            return cause.refusal if isinstance(cause, Refused) else malformed("bad target")
         except httptools.HttpParserError as error:
-            return _malformed(str(error))
+            return malformed(str(error))
         return TOO_LARGE if self._framing > HEAD_BYTES + _READ_BYTES else None
 
-    def _parse(self, data: bytes) -> None:
-        assert self.parser is not None
-        if self._rest is not None:
-            self._parse_rest(self._rest, data)
-            return
+    def _feed_upgrading(self, data: bytes) -> Refusal | None:
+        assert self._incoming is not None
+        headers = self._incoming.headers.items()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:  # asked for, and not done
-            headers = self.cycle.scope["headers"]
-            rest = BodyParser(headers, self.on_body, super().on_message_complete)
-            self._parse_rest(rest, data[upgrade.args[0] :])
+            self._parse_rest(BodyParser(headers, self.on_body, self._complete), data)
+        except httptools.HttpParserError as error:
+            return malformed(str(error))
+        return None
 
     def _parse_rest(self, rest: BodyParser, data: bytes) -> None:
         rest.feed_data(data)
@@ -236,63 +199,73 @@ class StrictHttp(HttpToolsProtocol):
         if rest.overrun:
             self._last_request()
 
-    def _check_head(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
-            raise Refused(TOO_LARGE)
+    def _await_body(self, arrival: Arrival) -> None:
+        """See to a request whose body does not come along with its head."""
+        size = len(arrival.body) if self._gathered is None else len(self._gathered)
+        if self._asked:
+            if size > self._allowed:
+                self._give_away_unread(arrival)
+            return
+        self._asked = True
+        self._allowed = self._shared.app.admits(arrival)
+        if size > self._allowed:
+            self._give_away_unread(arrival)
+        elif self._active is None:
+            self._prepare()
 
-    def _answering(self) -> bool:
-        return self._active is not None and not self._active.response_complete
+    def _give_away_unread(self, arrival: Arrival) -> None:
+        arrival.unread = True
+        self._give_away(arrival)
 
-    def _last_request(self) -> None:
-        self._deaf = True
-        if self._answering():
-            self.cycle.keep_alive = False
+    def _prepare(self) -> None:
+        """Begin to wait for the rest of what has come in behind the last answer."""
+        arrival = self._incoming
+        if arrival is None:
+            self._hurry()
+            return
+        self._hurried = True
+        self.deadline = self._loop.time() + self._shared.limits.body
+        expects = arrival.headers.get(b"expect", b"").lower() == b"100-continue"
+        if expects and arrival.chunked and not arrival.body:  # HTTP/1.0 does not know it
+            self._transport.write(_CONTINUE)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why, unless an earlier answer is still on its way on this connection."""
-        if not self._answering():
+        if self._active is None and not self._queue:
             self._hang_up(refusal)
-        elif self._active is self.cycle and not self.cycle.more_body:
+        elif self._incoming is None and not self._queue:
             self._last_request()
-        elif self._active is self.cycle and not self.cycle.response_started:
-            self._hang_up(refusal)
         else:
             self._abandon()
-            self.transport.close()
 
     def _hang_up(self, refusal: Refusal) -> None:
-        self._abandon()
-        self._deaf = True
-        self._disarm()
-        self.transport.write(refusal.response(self.server_state.default_headers))
-        self.transport.write_eof()
-        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self._incoming = None
+        self._send_refusal(refusal.status, refusal.body())
 
-    def _abandon(self) -> None:
-        """Tell the application, if it works on an answer, that nobody will read it."""
-        if self._active is not None:
-            self._active.disconnected = True
-            self._active.message_event.set()
-
-    def _arm(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(self.head_seconds, self._too_slow)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _too_slow(self) -> None:
-        self._timer = None
-        if self.transport.is_closing():
-            return
-        if self._head_open:
+    def expire(self, now: float) -> None:
+        """Do what has to be done at the deadline."""
+        if self._deaf or self._transport.is_closing():
+            self._close_by_force(now)
+        elif self._head_open:
             self._hang_up(TOO_SLOW)
+        elif self._incoming is not None:
+            self._give_away_unread(self._incoming)
         else:
-            self.transport.close()
+            self._close()
 
 
-def _malformed(reason: str) -> Refusal:
-    return Refusal(400, "bad_http", f"This is not a valid HTTP/1.1 request: {reason}.")
+def _check_head(url: bytes, fields: list[tuple[bytes, bytes]]) -> None:
+    size = len(url) + sum(len(name) + len(value) + 4 for name, value in fields)
+    if size > HEAD_BYTES or len(fields) > HEAD_FIELDS:
+        raise Refused(TOO_LARGE)
+
+
+def _target(url: bytes) -> tuple[str, bytes]:
+    """Give path and query of a request's target."""
+    if url.startswith(b"/") and not (b"?" in url or b"%" in url or b"#" in url):
+        return url.decode("ascii"), b""
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    if "%" in path:
+        path = urllib.parse.unquote(path)
+    return path, parsed.query or b""

@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import socket
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import uvicorn
 import uvloop
 
+from lockgate.app.api.arrival import App
 from lockgate.core.errors import LockgateError
-from lockgate.processes.accept import Doorkeeper
 from lockgate.processes.child import READY, TOKEN
-from lockgate.processes.http import IDLE_SECONDS, StrictHttp
+from lockgate.processes.server import Server
+from lockgate.processes.shared import LIMITS, Limits
 
-_TICK_SECONDS = 1.0  # uvicorn renews the `date` header in its tick
-_LAST_WORDS_SECONDS = 2.0
 _YOUNG_OBJECTS = 200_000  # about 40 MB, were all of them garbage
 
 
@@ -36,8 +33,8 @@ class House(Protocol):
     """What a worker serves."""
 
     @property
-    def app(self) -> Callable[..., Awaitable[None]]:
-        """The ASGI application."""
+    def app(self) -> App:
+        """Answers the requests."""
         ...
 
     async def close(self) -> None:
@@ -46,52 +43,6 @@ class House(Protocol):
 
 
 OpenHouse = Callable[[argparse.Namespace], Awaitable[House]]
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server with signals that only ask it to drain, and a slower heartbeat."""
-
-    def __init__(self, config: uvicorn.Config, *, alone: bool) -> None:
-        super().__init__(config)
-        self._stop = asyncio.Event()
-        self._alone = alone
-        self._keepers: list[Doorkeeper] = []
-
-    def drain(self) -> None:
-        """Stop accepting and finish what is in flight; asked twice, stop at once."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-        self._stop.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Drain on SIGTERM and SIGINT, and end normally afterwards."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.drain)
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._alone:
-            await super().startup(sockets)
-        else:
-            self._keepers = [Doorkeeper(door, self._connection) for door in sockets or ()]
-            self.servers = []
-            self.started = True
-        print(READY, file=sys.stderr, flush=True)  # noqa: T201 — the supervisor waits for it
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for keeper in self._keepers:
-            await keeper.close()
-        await super().shutdown(sockets)
-
-    def _connection(self) -> StrictHttp:
-        return StrictHttp(self.config, self.server_state, app_state={})
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), _TICK_SECONDS)
 
 
 class _Lifeline(asyncio.Protocol):
@@ -104,18 +55,25 @@ class _Lifeline(asyncio.Protocol):
         self._gone()
 
 
-async def serve(asked: argparse.Namespace, open_house: OpenHouse) -> None:
+async def serve(asked: argparse.Namespace, open_house: OpenHouse, limits: Limits = LIMITS) -> None:
     """Serve until asked to stop, then drain; every task has ended when this returns."""
     house = await open_house(asked)
-    server = Server(_config(house.app, asked.grace), alone=asked.workers == 1)
-    if _is_pipe(sys.stdin.fileno()):
-        lifeline = _Lifeline(server.drain)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: lifeline, sys.stdin)
+    server = Server(house.app, limits, grace=asked.grace)
+    await _listen_for_the_end(server.drain)
     _collect_seldom()
-    await server.serve(sockets=[socket.socket(fileno=asked.fd)])
-    if server.server_state.tasks:
-        await asyncio.wait(server.server_state.tasks, timeout=_LAST_WORDS_SECONDS)
+    server.open(socket.socket(fileno=asked.fd))
+    print(READY, file=sys.stderr, flush=True)  # noqa: T201 — the supervisor waits for it
+    await server.serve()
     await house.close()
+
+
+async def _listen_for_the_end(drain: Callable[[], None]) -> None:
+    """Drain on SIGTERM and SIGINT, and when the supervisor is gone."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, drain)
+    if _is_pipe(sys.stdin.fileno()):
+        await loop.connect_read_pipe(lambda: _Lifeline(drain), sys.stdin)
 
 
 def _collect_seldom() -> None:
@@ -136,23 +94,6 @@ def _is_pipe(descriptor: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-def _config(app: Callable[..., Awaitable[None]], grace: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=StrictHttp,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=grace,
-    )
-
-
 async def open_from_manifest(asked: argparse.Namespace) -> House:
     """Assemble everything that the manifest names."""
     from lockgate.assemble import open_house
@@ -164,11 +105,15 @@ async def open_from_manifest(asked: argparse.Namespace) -> House:
     return await open_house(loaded, run_dir=asked.run, token=token, worker=asked.name)
 
 
-def main(words: Sequence[str] | None = None, open_house: OpenHouse = open_from_manifest) -> int:
+def main(
+    words: Sequence[str] | None = None,
+    open_house: OpenHouse = open_from_manifest,
+    limits: Limits = LIMITS,
+) -> int:
     """Run one worker; the exit code is for the supervisor."""
     asked = _arguments().parse_args(words)
     try:
-        uvloop.run(serve(asked, open_house))
+        uvloop.run(serve(asked, open_house, limits))
     except LockgateError as error:
         print(f"error[{error.code}]: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -1,35 +1,45 @@
-"""One HTTP request as it came in, and the response that goes back, in raw ASGI."""
+"""One HTTP request as the server hands it over, and the ways its response goes back."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Coroutine
+from typing import Any, Final, NamedTuple, Protocol
 
-from lockgate.app.api.watch import Event, Receive, Watch, Watches
-
-Scope = MutableMapping[str, Any]
-Send = Callable[[Event], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Whole = Callable[[int, bytes, bytes], bool]
-"""Takes status, header lines and body at once; False if they must go the ordinary way."""
-Header = tuple[bytes, bytes]
-
-WHOLE: Final = "lockgate.whole"
-"""Name of the ASGI extension by which our server takes a whole response at once."""
 DRAINED: Final = 65_536
 """Bytes of an unread body that are cheaper to swallow than to close the connection for."""
-LINGER_S: Final = 2.0
-LINGER_BYTES: Final = 64_000_000
 
 
 class Response(NamedTuple):
-    """A whole response: status, body, and headers beside those every response has."""
+    """A whole response: status, body, and header lines beside those every response has.
+
+    Attributes:
+        headers: Whole lines, each with its CRLF; see `header_line`.
+    """
 
     status: int
     body: bytes
     content_type: bytes = b"application/json"
-    headers: tuple[Header, ...] = ()
+    headers: bytes = b""
+
+
+class Channel(Protocol):
+    """The server's side of a request: writes its response. It forgets what nobody will read."""
+
+    def send(self, arrival: Arrival, response: Response, *, closing: bool) -> None:
+        """Write a whole response at once; if *closing*, the connection ends with it."""
+        ...
+
+    def begin(self, arrival: Arrival, head: bytes) -> None:
+        """Write the head of a stream with status 200: *head*, and how it is framed."""
+        ...
+
+    async def write(self, arrival: Arrival, piece: bytes) -> None:
+        """Write a piece of a stream, as soon as the caller has read enough of the last ones."""
+        ...
+
+    async def end(self, arrival: Arrival, piece: bytes) -> None:
+        """Write the last piece of a stream."""
+        ...
 
 
 class Arrival:
@@ -39,121 +49,89 @@ class Arrival:
         id: The request id that every answer carries.
         received: When it came in, monotonic seconds.
         client: The peer's address, empty on a unix socket.
+        headers: By lower-case name; of one that is repeated, the last.
+        body: All of it, unless it is `unread`.
         name: The `{name}` in the path, empty if it has none; likewise `version`.
-        unread: The body has not been read to its end.
+        unread: The body was not awaited to its end: it is not admitted, too large, or too late.
+        left: The caller hung up; if a task was at work on an answer, it has been cancelled.
+        settled: The answer is decided; the task is not cancelled any more if the caller leaves.
         began: A response has begun, so no other can be sent.
-        watch: Looks after the request from the time its body is read.
-        whole: Takes a whole response in one go, if the server can.
+        keep_alive: The connection may serve another request afterwards (the server's note).
+        chunked: A stream is sent in chunks rather than until the connection's end (likewise).
     """
 
     __slots__ = (
         "began",
+        "body",
+        "channel",
+        "chunked",
         "client",
         "headers",
         "id",
+        "keep_alive",
+        "left",
         "method",
         "name",
         "path",
         "query",
-        "receive",
         "received",
         "received_at",
-        "send",
+        "settled",
         "unread",
         "version",
-        "watch",
-        "watches",
-        "whole",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, watches: Watches) -> None:
+    def __init__(self, channel: Channel, method: str, path: str, client: str = "") -> None:
+        self.channel = channel
+        self.method = method
+        self.path = path
+        self.client = client
+        self.query = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
         self.id = ""
         self.received = 0.0
         self.received_at = 0
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.query: bytes = scope.get("query_string", b"")
-        self.client: str = scope["client"][0] if scope.get("client") else ""
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.receive = receive
-        self.send = send
         self.name = ""
         self.version = ""
-        self.unread = self.method == "POST"
+        self.unread = False
+        self.left = False
+        self.settled = False
         self.began = False
-        self.watches = watches
-        self.watch: Watch | None = None
-        extensions: dict[str, Any] = scope.get("extensions") or {}
-        self.whole: Whole | None = extensions.get(WHOLE)
+        self.keep_alive = True
+        self.chunked = True
 
-    async def respond(self, response: Response, *, closing: bool = False) -> None:
+    def respond(self, response: Response, *, closing: bool = False) -> None:
         """Send *response*; if a large body is still coming, hang up politely."""
-        closing = closing or (self.unread and not self._nearly_read())
-        if self.whole is not None and not closing and self.whole(*_written(response, self.id)):
-            self.began = True
-            return
-        await self.begin(response, closing=closing)
-        await self.send({"type": "http.response.body", "body": response.body, "more_body": closing})
-        if closing:
-            await self._linger()
-
-    async def begin(self, response: Response, *, closing: bool = False) -> None:
-        """Send status and headers of *response*."""
         self.began = True
-        headers = [
-            (b"content-type", response.content_type),
-            (b"content-length", b"%d" % len(response.body)),
-            (b"x-request-id", self.id.encode()),
-            *response.headers,
-        ]
-        if closing:
-            headers.append((b"connection", b"close"))
-        await self.send(
-            {"type": "http.response.start", "status": response.status, "headers": headers}
-        )
+        if self.unread:
+            closing = closing or not self._nearly_read()
+        self.channel.send(self, response, closing=closing)
 
     def _nearly_read(self) -> bool:
+        """Say whether the rest is small, and sure to come."""
         length = self.headers.get(b"content-length", b"")
-        if not length:
-            return b"transfer-encoding" not in self.headers
-        return length.isdigit() and int(length) <= DRAINED
-
-    async def _linger(self) -> None:
-        """Read on for a moment before closing: closing at once would reset the line.
-
-        A reset makes the caller's system throw away the very response that explains it
-        (RFC 9112, 9.6).
-        """
-        await _swallow(self.receive)
-        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+        return length.isdigit() and int(length) <= DRAINED and b"expect" not in self.headers
 
 
-def _written(response: Response, request_id: str) -> tuple[int, bytes, bytes]:
-    """Write the header lines of *response*.
+class App(Protocol):
+    """What the server calls."""
+
+    def __call__(self, arrival: Arrival) -> Coroutine[Any, Any, None]:
+        """Answer a request. Cancelled because the caller left, it ends as if it had answered."""
+        ...
+
+    def admits(self, arrival: Arrival) -> int:
+        """Say how large a body is worth waiting for; -1 if the head is enough to answer."""
+        ...
+
+
+def header_line(name: bytes, value: bytes) -> bytes:
+    """Write one header.
 
     Raises:
-        ValueError: A header would have begun another.
+        ValueError: It would have begun another.
     """
-    lines = [
-        b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-        % (response.content_type, len(response.body), request_id.encode()),
-        *(b"%b: %b\r\n" % pair for pair in response.headers),
-    ]
-    head = b"".join(lines)
-    if head.count(b"\n") != len(lines) + 2 or head.count(b"\r") != len(lines) + 2:
+    if b"\n" in value or b"\r" in value:
         raise ValueError("a header's value has a line break")
-    return response.status, head, response.body
-
-
-async def _swallow(receive: Receive) -> None:
-    """Read and forget what is still coming, for a moment."""
-    seen = 0
-    try:
-        async with asyncio.timeout(LINGER_S):
-            while seen < LINGER_BYTES:
-                event = await receive()
-                if event["type"] == "http.disconnect" or not event.get("more_body", False):
-                    return
-                seen += len(event.get("body", b""))
-    except TimeoutError:
-        return
+    return b"%b: %b\r\n" % (name, value)

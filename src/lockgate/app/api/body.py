@@ -1,11 +1,11 @@
-"""Reads a request's body within its limit, without ever holding more than that."""
+"""What may be said about a request's body: its size, its coding, its coming."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from lockgate.app.api.arrival import Arrival
-from lockgate.core.errors import CallTooLarge, InvalidCall
+from lockgate.core.errors import CallTooLarge, CallTooSlow, InvalidCall
 
 _DIGITS: Final = 18
 
@@ -14,42 +14,40 @@ class CallerLeft(Exception):
     """The caller hung up before the request was complete; there is nobody to answer."""
 
 
-async def read_body(arrival: Arrival, limit: int) -> bytes:
-    """Read the whole body, at most *limit* bytes, and set the watch that looks after the rest.
+def read_body(arrival: Arrival, limit: int) -> bytes:
+    """Give the whole body, at most *limit* bytes.
 
     Raises:
-        CallTooLarge: It is larger; said before reading when `content-length` tells.
+        CallTooLarge: It is larger, or `content-length` says that it will be.
         InvalidCall: It is compressed.
+        CallTooSlow: It did not come in time.
         CallerLeft: The caller hung up.
     """
-    _check_announced(arrival, limit)
-    watch = arrival.watch = arrival.watches.begin(arrival.receive)
-    body = await _next(arrival)
-    if arrival.unread:  # the rare case: it did not come with the headers
-        whole = bytearray(body)
-        while arrival.unread and len(whole) <= limit:
-            whole += await _next(arrival)
-        body = bytes(whole)
+    if arrival.left:
+        raise CallerLeft
+    if arrival.unread or b"content-encoding" in arrival.headers:
+        check_announced(arrival, limit)
+    body = arrival.body
     if len(body) > limit:
         raise too_large(limit)
-    watch.body_read()
+    if arrival.unread:
+        raise CallTooSlow("the request's body did not arrive in time; send it faster, or smaller")
     return body
 
 
-async def _next(arrival: Arrival) -> bytes:
-    event = await arrival.receive()
-    if event["type"] == "http.disconnect":
-        raise CallerLeft
-    arrival.unread = event.get("more_body", False)
-    return event.get("body", b"")
+def check_announced(arrival: Arrival, limit: int) -> None:
+    """Refuse a body for what its headers say of it.
 
-
-def _check_announced(arrival: Arrival, limit: int) -> None:
-    if arrival.headers.get(b"content-encoding", b"identity") != b"identity":
+    Raises:
+        CallTooLarge: It will be larger than *limit* bytes.
+        InvalidCall: It is compressed.
+    """
+    headers = arrival.headers
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise InvalidCall(
             "compressed request bodies are not taken; send it without content-encoding"
         )
-    announced = arrival.headers.get(b"content-length")
+    announced = headers.get(b"content-length")
     if announced is None:
         return
     if not announced.isdigit() or len(announced) > _DIGITS:

@@ -21,8 +21,9 @@ from lockgate.core.errors import (
 from lockgate.core.exchange import Call, Caller, Exchange, Outcome, Surface
 from lockgate.core.payload import Request
 
-Tell = Callable[[Exchange], Awaitable[None]]
-"""Sends the answer of an exchange that has one; records it before the last byte."""
+Tell = Callable[[Exchange], Awaitable[None] | None]
+"""Sends the answer of an exchange that has one, a stream in its own time; records it before the
+last byte."""
 
 _WRONG_PLACES: Final = (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-lockgate-key", b"apikey")
 _MOST_MS: Final = 86_400_000
@@ -124,13 +125,13 @@ async def conduct(arrival: Arrival, offer: Offer, call: Call, dialect: Dialect, 
     exchange = await offer.path.carry(call)
     try:
         if exchange.answer is None:
-            await _tell_failure(arrival, offer, exchange, dialect)
-        else:
-            await tell(exchange)
+            _tell_failure(arrival, offer, exchange, dialect)
+        elif (telling := tell(exchange)) is not None:
+            await telling
     except LockgateError as error:  # a stream that broke before its first byte, or the journal did
-        await _tell_failure(arrival, offer, failed(exchange, error), dialect)
+        _tell_failure(arrival, offer, failed(exchange, error), dialect)
     except Exception as bug:  # noqa: BLE001 — a bug of ours is still told, and recorded, as a 500
-        await _tell_failure(arrival, offer, failed(exchange, wrapped(bug)), dialect)
+        _tell_failure(arrival, offer, failed(exchange, wrapped(bug)), dialect)
     finally:
         _close(offer, exchange)
 
@@ -149,23 +150,17 @@ def _close(offer: Offer, exchange: Exchange) -> None:
         log_bug(error, exchange.call.id)
 
 
-async def tell_whole(
-    arrival: Arrival, offer: Offer, exchange: Exchange, response: Response
-) -> None:
+def tell_whole(arrival: Arrival, offer: Offer, exchange: Exchange, response: Response) -> None:
     """Record *exchange*, then send its whole answer.
 
     Raises:
         StoreError: It could not be recorded, so nothing was sent.
     """
-    stop_watching(arrival)
     offer.path.record(exchange, response.status)
-    await arrival.respond(response)
+    arrival.respond(response)
 
 
-async def _tell_failure(
-    arrival: Arrival, offer: Offer, exchange: Exchange, dialect: Dialect
-) -> None:
-    stop_watching(arrival)
+def _tell_failure(arrival: Arrival, offer: Offer, exchange: Exchange, dialect: Dialect) -> None:
     error = exchange.failure or LockgateError("an exchange with neither answer nor failure")
     log_bug(error, arrival.id)
     if arrival.began:  # too late to say anything; the line is cut, so the caller knows
@@ -173,10 +168,4 @@ async def _tell_failure(
     response = dialect(told(error, exchange))
     if not exchange.tally.recorded and not isinstance(error, StoreError):
         offer.path.record(exchange, response.status)
-    await arrival.respond(response)
-
-
-def stop_watching(arrival: Arrival) -> None:
-    """Let the request finish even if the caller leaves now."""
-    if arrival.watch is not None:
-        arrival.watch.stop()
+    arrival.respond(response)

@@ -6,13 +6,14 @@ from typing import Final
 
 import msgspec
 
-from lockgate.app.api.arrival import Header
+from lockgate.app.api.arrival import header_line
 from lockgate.core.exchange import Exchange, Outcome
 from lockgate.core.money import usd
 
-OUTCOMES: Final[dict[Outcome, Header]] = {
-    outcome: (b"x-lockgate-outcome", outcome.value.encode()) for outcome in Outcome
+OUTCOMES: Final[dict[Outcome, bytes]] = {
+    outcome: header_line(b"x-lockgate-outcome", outcome.value.encode()) for outcome in Outcome
 }
+"""The header line of each outcome."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,16 +33,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None
     request_id: str
 
-    def headers(self, *, cost_known: bool = True) -> tuple[Header, ...]:
-        """Tell the facts in headers; a stream's cost is not known while it begins."""
-        headers = [OUTCOMES[self.outcome]]
+    def headers(self, *, cost_known: bool = True) -> bytes:
+        """Tell the facts in header lines; a stream's cost is not known while it begins."""
+        lines = OUTCOMES[self.outcome]
         if self.confidence is not None:
-            headers.append((b"x-lockgate-confidence", b"%.4f" % self.confidence))
+            lines += b"x-lockgate-confidence: %.4f\r\n" % self.confidence
         if cost_known:
-            headers.append((b"x-lockgate-cost-usd", self.cost_usd.encode()))
+            lines += b"x-lockgate-cost-usd: %b\r\n" % self.cost_usd.encode()
         if self.rung is not None:
-            headers.append((b"x-lockgate-rung", self.rung.encode()))
-        return tuple(headers)
+            lines += header_line(b"x-lockgate-rung", self.rung.encode())
+        return lines
 
 
 def facts_of(exchange: Exchange) -> Facts:

@@ -18,7 +18,7 @@ from lockgate.app.api.offer import Check, Front
 
 async def livez(_front: Front, arrival: Arrival) -> None:
     """Say that this process answers."""
-    await arrival.respond(Response(200, b'{"status":"alive"}'))
+    arrival.respond(Response(200, b'{"status":"alive"}'))
 
 
 async def readyz(front: Front, arrival: Arrival) -> None:
@@ -28,7 +28,7 @@ async def readyz(front: Front, arrival: Arrival) -> None:
     told: dict[str, object] = {"status": "ready" if ok else "not ready"}
     if not ok or arrival.query.startswith(b"verbose"):
         told["checks"] = [_told(check) for check in checks]
-    await arrival.respond(Response(200 if ok else 503, msgspec.json.encode(told)))
+    arrival.respond(Response(200 if ok else 503, msgspec.json.encode(told)))
 
 
 def _told(check: Check) -> dict[str, object]:
@@ -40,7 +40,7 @@ async def metrics(front: Front, arrival: Arrival) -> None:
     if not _from_this_machine(arrival.client):
         identify(front, arrival)
     body = front.metrics()
-    await arrival.respond(Response(200, body, b"text/plain; version=0.0.4; charset=utf-8"))
+    arrival.respond(Response(200, body, b"text/plain; version=0.0.4; charset=utf-8"))
 
 
 def _from_this_machine(client: str) -> bool:
@@ -57,6 +57,5 @@ def _from_this_machine(client: str) -> bool:
 
 async def openapi(_front: Front, arrival: Arrival) -> None:
     """Give the OpenAPI description of everything served here."""
-    await arrival.respond(
-        Response(200, files("lockgate.app.api").joinpath("openapi.json").read_bytes())
-    )
+    body = files("lockgate.app.api").joinpath("openapi.json").read_bytes()
+    arrival.respond(Response(200, body))

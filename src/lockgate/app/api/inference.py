@@ -27,22 +27,22 @@ _LENGTH = b"inference-header-content-length"
 async def server(_front: Front, arrival: Arrival) -> None:
     """Describe this server."""
     told = {"name": "lockgate", "version": __version__, "extensions": ["binary_tensor_data"]}
-    await arrival.respond(Response(200, msgspec.json.encode(told)))
+    arrival.respond(Response(200, msgspec.json.encode(told)))
 
 
 async def live(_front: Front, arrival: Arrival) -> None:
     """Say that this process answers."""
-    await arrival.respond(Response(200, b'{"live":true}'))
+    arrival.respond(Response(200, b'{"live":true}'))
 
 
 async def ready(front: Front, arrival: Arrival) -> None:
     """Say whether calls would be answered now."""
-    await _say_ready(arrival, ready=all(check.ok for check in await front.checks()))
+    _say_ready(arrival, ready=all(check.ok for check in await front.checks()))
 
 
-async def _say_ready(arrival: Arrival, *, ready: bool, name: str = "") -> None:
+def _say_ready(arrival: Arrival, *, ready: bool, name: str = "") -> None:
     told: dict[str, Json] = {"name": name, "ready": ready} if name else {"ready": ready}
-    await arrival.respond(Response(200 if ready else 503, msgspec.json.encode(told)))
+    arrival.respond(Response(200 if ready else 503, msgspec.json.encode(told)))
 
 
 async def model(front: Front, arrival: Arrival) -> None:
@@ -57,7 +57,7 @@ async def model(front: Front, arrival: Arrival) -> None:
         "inputs": [_spec(spec) for spec in told.inputs],
         "outputs": [_spec(spec) for spec in told.outputs],
     }
-    await arrival.respond(Response(200, msgspec.json.encode(body)))
+    arrival.respond(Response(200, msgspec.json.encode(body)))
 
 
 async def _metadata(offer: Offer) -> Metadata:
@@ -92,23 +92,38 @@ async def model_ready(front: Front, arrival: Arrival) -> None:
     """Say whether a service would answer now."""
     identify(front, arrival)
     offer = _found(front, arrival)
-    await _say_ready(arrival, ready=await offer.ready(), name=offer.name)
+    _say_ready(arrival, ready=await offer.ready(), name=offer.name)
 
 
 async def infer(front: Front, arrival: Arrival) -> None:
     """Answer one call that carries tensors."""
     caller = identify(front, arrival)
-    offer = _found(front, arrival)
-    if offer.metadata is None:
-        raise _no_tensors(offer)
-    body = await read_body(arrival, offer.body_limit)
+    offer = _taking_tensors(front, arrival)
+    body = read_body(arrival, offer.body_limit)
     asked = parse_infer(body, arrival.headers.get(_LENGTH))
     call = call_of(arrival, offer, caller, Surface.INFER, asked.tensors)
 
-    async def tell(exchange: Exchange) -> None:
-        await tell_whole(arrival, offer, exchange, answer_to(asked, offer, exchange))
+    def tell(exchange: Exchange) -> None:
+        tell_whole(arrival, offer, exchange, answer_to(asked, offer, exchange))
 
     await conduct(arrival, offer, call, problems.inference, tell)
+
+
+def infer_admits(front: Front, arrival: Arrival) -> int:
+    """Say how large the body may be.
+
+    Raises:
+        LockgateError: It need not be awaited.
+    """
+    identify(front, arrival)
+    return _taking_tensors(front, arrival).body_limit
+
+
+def _taking_tensors(front: Front, arrival: Arrival) -> Offer:
+    offer = _found(front, arrival)
+    if offer.metadata is None:
+        raise _no_tensors(offer)
+    return offer
 
 
 def answer_to(asked: Inference, offer: Offer, exchange: Exchange) -> Response:
@@ -135,9 +150,9 @@ def answer_to(asked: Inference, offer: Offer, exchange: Exchange) -> Response:
     headers = facts.headers()
     if not binary:
         return Response(200, head, headers=headers)
-    length = (b"inference-header-content-length", b"%d" % len(head))
+    length = b"inference-header-content-length: %d\r\n" % len(head)
     body = b"".join((head, *binary))
-    return Response(200, body, b"application/octet-stream", (*headers, length))
+    return Response(200, body, b"application/octet-stream", headers + length)
 
 
 def _output(tensor: Tensor, asked: Inference, binary: list[bytes]) -> dict[str, Json]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from lockgate.app.api.arrival import Arrival, Header
+from lockgate.app.api.arrival import Arrival
 
 PING_S: Final = 15.0
 """Silence after which a comment is sent, before proxies on the way take the line for dead."""
 
-_HEADERS: Final[tuple[Header, ...]] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
+_HEADERS: Final = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"
+    b"x-request-id: %b\r\n"
+    b"%b"
 )
 
 
@@ -36,23 +38,17 @@ class Line:
         self._open = False
         self.blocked = False
 
-    async def open(self, headers: tuple[Header, ...]) -> None:
+    def open(self, headers: bytes) -> None:
         """Send status and headers."""
-        self._arrival.began = self._open = True
-        request_id = (b"x-request-id", self._arrival.id.encode())
-        await self._arrival.send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [*_HEADERS, request_id, *headers],
-            }
-        )
+        arrival = self._arrival
+        arrival.began = self._open = True
+        arrival.channel.begin(arrival, _HEADERS % (arrival.id.encode(), headers))
         self._timer = self._loop.call_later(self._ping_s, self._tick)
 
     async def put(self, frame: bytes) -> None:
         """Send one frame; wait while the caller does not read."""
         self.blocked = True
-        await self._arrival.send({"type": "http.response.body", "body": frame, "more_body": True})
+        await self._arrival.channel.write(self._arrival, frame)
         self.blocked = False
         self._last = self._loop.time()
 
@@ -60,7 +56,7 @@ class Line:
         """Send the last frame and end the response."""
         self.drop()
         self.blocked = True
-        await self._arrival.send({"type": "http.response.body", "body": frame, "more_body": False})
+        await self._arrival.channel.end(self._arrival, frame)
         self.blocked = False
 
     def drop(self) -> None:

@@ -6,6 +6,8 @@ and a `lockgate` object tells outcome, confidence and cost.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from lockgate.app.api import problems
@@ -24,22 +26,33 @@ from lockgate.core.payload import ChatReply, Json
 async def chat(front: Front, arrival: Arrival) -> None:
     """Answer one chat, whole or as a stream."""
     caller = identify(front, arrival)
-    body = await read_body(arrival, front.body_limit)
+    body = read_body(arrival, front.body_limit)
     model, asked = parse_chat(body)
     offer = find(front, model, "chat")
     if len(body) > offer.body_limit:  # known only now: the name is in the body
         raise too_large(offer.body_limit)
     call = call_of(arrival, offer, caller, Surface.CHAT, asked)
-
-    async def tell(exchange: Exchange) -> None:
-        if asked.stream:
-            await tell_stream(arrival, offer, exchange, asked)
-        else:
-            facts = facts_of(exchange)
-            response = Response(200, completion(exchange, facts), headers=facts.headers())
-            await tell_whole(arrival, offer, exchange, response)
-
+    if asked.stream:
+        tell = partial(tell_stream, arrival, offer, asked)
+    else:
+        tell = partial(_tell_completion, arrival, offer)
     await conduct(arrival, offer, call, problems.openai, tell)
+
+
+def chat_admits(front: Front, arrival: Arrival) -> int:
+    """Say how large a chat may be; which service it is for is in its body.
+
+    Raises:
+        LockgateError: It need not be awaited.
+    """
+    identify(front, arrival)
+    return front.body_limit
+
+
+def _tell_completion(arrival: Arrival, offer: Offer, exchange: Exchange) -> None:
+    facts = facts_of(exchange)
+    response = Response(200, completion(exchange, facts), headers=facts.headers())
+    tell_whole(arrival, offer, exchange, response)
 
 
 def completion(exchange: Exchange, facts: Facts) -> bytes:
@@ -77,7 +90,7 @@ async def models(front: Front, arrival: Arrival) -> None:
     caller = identify(front, arrival)
     offers = [_model(offer) for offer in front.offers.values() if _visible(offer, caller)]
     body = msgspec.json.encode({"object": "list", "data": offers})
-    await arrival.respond(Response(200, body))
+    arrival.respond(Response(200, body))
 
 
 async def model(front: Front, arrival: Arrival) -> None:
@@ -86,7 +99,7 @@ async def model(front: Front, arrival: Arrival) -> None:
     offer = front.offers.get(arrival.name)
     if offer is None or not _visible(offer, caller):
         raise unknown_model(arrival.name)
-    await arrival.respond(Response(200, msgspec.json.encode(_model(offer))))
+    arrival.respond(Response(200, msgspec.json.encode(_model(offer))))
 
 
 def _visible(offer: Offer, caller: Caller) -> bool:

@@ -23,18 +23,28 @@ async def predict(front: Front, arrival: Arrival) -> None:
     """Answer one plain JSON call."""
     caller = identify(front, arrival)
     offer = find(front, arrival.name, "predict")
-    rows = Rows(input=parse_json(await read_body(arrival, offer.body_limit)))
+    rows = Rows(input=parse_json(read_body(arrival, offer.body_limit)))
     call = call_of(arrival, offer, caller, Surface.PREDICT, rows)
 
-    async def tell(exchange: Exchange) -> None:
+    def tell(exchange: Exchange) -> None:
         assert exchange.answer is not None
         reply = exchange.answer.reply
         assert isinstance(reply, RowsReply)
         body = msgspec.json.encode(reply.output)
         response = Response(200, body, headers=facts_of(exchange).headers())
-        await tell_whole(arrival, offer, exchange, response)
+        tell_whole(arrival, offer, exchange, response)
 
     await conduct(arrival, offer, call, problems.plain, tell)
+
+
+def predict_admits(front: Front, arrival: Arrival) -> int:
+    """Say how large the body may be.
+
+    Raises:
+        LockgateError: It need not be awaited.
+    """
+    identify(front, arrival)
+    return find(front, arrival.name, "predict").body_limit
 
 
 def parse_json(body: bytes) -> Json:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from lockgate.app.api.arrival import Header, Response
+from lockgate.app.api.arrival import Response, header_line
 from lockgate.app.api.facts import OUTCOMES
 from lockgate.core.errors import (
     BackendBroken,
@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     message: str
     param: str | None
     request_id: str
-    headers: tuple[Header, ...]
+    headers: bytes
 
 
 _log = logging.getLogger("lockgate.api")
@@ -101,7 +101,7 @@ def problem_of(error: LockgateError, request_id: str, outcome: Outcome) -> Probl
         message=_message(error, request_id),
         param=error.param if isinstance(error, CallError) else None,
         request_id=request_id,
-        headers=(OUTCOMES[outcome], *_advice(error)),
+        headers=OUTCOMES[outcome] + _advice(error),
     )
 
 
@@ -138,19 +138,19 @@ def _message(error: LockgateError, request_id: str) -> str:
     return f"internal error; the operator finds it in the log under request {request_id}"
 
 
-def _advice(error: LockgateError) -> list[Header]:
+def _advice(error: LockgateError) -> bytes:
     """Say whether and when to try again, and what else HTTP asks of a status."""
-    headers: list[Header] = []
+    lines = b""
     if not error.retryable:
-        headers.append((b"x-should-retry", b"false"))
+        lines += b"x-should-retry: false\r\n"
     if isinstance(error, CallError) and error.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
-        headers.append((b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)))
+        lines += b"retry-after: %d\r\n" % math.ceil(error.retry_after_s)
+        lines += b"retry-after-ms: %d\r\n" % math.ceil(error.retry_after_s * 1000)
     if isinstance(error, Unauthenticated):
-        headers.append((b"www-authenticate", b"Bearer"))
+        lines += b"www-authenticate: Bearer\r\n"
     if isinstance(error, NoSuchMethod):
-        headers.append((b"allow", ", ".join(error.allowed).encode()))
-    return headers
+        lines += header_line(b"allow", ", ".join(error.allowed).encode())
+    return lines
 
 
 def openai_error(problem: Problem) -> dict[str, object]:

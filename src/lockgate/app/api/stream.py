@@ -11,7 +11,7 @@ import asyncio
 from typing import Final
 
 from lockgate.app.api.arrival import Arrival
-from lockgate.app.api.calls import failed, stop_watching
+from lockgate.app.api.calls import failed
 from lockgate.app.api.facts import facts_of
 from lockgate.app.api.frames import (
     DONE,
@@ -33,7 +33,7 @@ READER_S: Final = 5.0
 """How long after its deadline a call is still sent to a reader who does not keep up."""
 
 
-async def tell_stream(arrival: Arrival, offer: Offer, exchange: Exchange, chat: Chat) -> None:
+async def tell_stream(arrival: Arrival, offer: Offer, chat: Chat, exchange: Exchange) -> None:
     """Send the answer of *exchange* as a stream, and record it before its last frame.
 
     Raises:
@@ -72,7 +72,7 @@ class Telling:
         self._held: ChatChunk | None = None
         self._usage: Json = None
 
-    async def run(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    async def run(self, headers: bytes) -> None:
         """Send everything; what goes wrong once it has begun is told in the stream.
 
         Raises:
@@ -88,9 +88,9 @@ class Telling:
         except Exception as bug:  # noqa: BLE001 — a bug of ours is told to the caller as well
             await self._break(wrapped(bug))
 
-    async def _all(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    async def _all(self, headers: bytes) -> None:
         chunk = await anext(self._stream.chunks, None)
-        await self.line.open(headers)
+        self.line.open(headers)
         if chunk is None or not names_role(chunk):
             await self.line.put(self._frames.role())
         while chunk is not None:
@@ -112,7 +112,7 @@ class Telling:
             await self.line.put(self._frames.chunk(chunk))
 
     async def _end(self) -> None:
-        stop_watching(self._arrival)
+        self._arrival.settled = True
         last = self._held or ChatChunk(finish_reason="stop")
         facts = facts_of(self._exchange)
         if self._chat.include_usage:
@@ -133,7 +133,7 @@ class Telling:
 
     async def _break(self, error: LockgateError) -> None:
         """Tell that the stream broke; the frame's `error` makes every client raise."""
-        stop_watching(self._arrival)
+        self._arrival.settled = True
         await self._stream.aclose()
         if not self._arrival.began:
             raise error
