@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+SIGNALLED, INTERRUPTED = 128, 130
+"""Exit codes: above the first, a signal ended it, like Ctrl-C."""
 
 
 def demo(
@@ -18,12 +22,14 @@ def demo(
 ) -> int:
     """Play the demo: serve a prompt, a JSON task and a classifier, and break the model meanwhile.
 
-    Needs no key and no network. Example: `lockgate demo --exit`.
+    Needs no key and no network. Afterwards it goes on serving, and says how to call it, until
+    Ctrl-C. Example: `lockgate demo --exit`.
 
     Parameters
     ----------
     exit
-        End by itself; exit code 0 only if no call was lost, mislabelled or unrecorded.
+        End by itself, so that nothing is left to call; exit code 0 only if no call was lost,
+        mislabelled or unrecorded.
     directory
         Where the demo's project is written.
     port
@@ -31,15 +37,19 @@ def demo(
     """
     from rich.console import Console
 
+    from lockgate.demo.ending import until_told
     from lockgate.demo.play import Play
 
     console = Console()
     play = Play(directory.resolve(), port=_free(port), seconds=seconds, console=console)
     try:
-        return asyncio.run(play.run(end=exit))
-    except KeyboardInterrupt:
-        console.print("The demo has ended.")
-        return 0
+        code = asyncio.run(until_told(play.run(end=exit)))
+    except KeyboardInterrupt:  # before anything was started
+        code = INTERRUPTED
+    if code >= SIGNALLED:
+        with suppress(OSError):  # its terminal may be what ended it
+            console.print("The demo has ended.")
+    return code
 
 
 def _free(port: int) -> int:

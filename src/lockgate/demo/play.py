@@ -6,6 +6,7 @@ lay out → make a key → serve → traffic, with two accidents → hold agains
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from lockgate.core.clock import SystemClock
 from lockgate.demo.accidents import Accidents
 from lockgate.demo.project import Sample, lay_out
 from lockgate.demo.server import Server
-from lockgate.demo.table import table
+from lockgate.demo.table import failures, table
 from lockgate.demo.traffic import Desk, Told
 from lockgate.demo.verify import Findings, Line, verify
 from lockgate.store.engine import Store, open_store
@@ -62,8 +63,8 @@ class Play:
         key = _make_key(store, self._folder)
         server = Server(manifest, self._port, self._say)
         self._console.print("Starting the server …", style="dim")
-        url = await server.start()
         try:
+            url = await server.start()
             await self._traffic(url, key, samples)
             findings = await self._findings(store)
             self._report(findings)
@@ -82,7 +83,8 @@ class Play:
         if event.startswith(("the ", "runner small")):
             self._accidents.append(self._events[-1])
         if not self._console.is_terminal:
-            print(self._events[-1], file=sys.stderr)  # noqa: T201
+            with suppress(OSError):  # nobody may be listening any more
+                print(self._events[-1], file=sys.stderr)  # noqa: T201
 
     async def _traffic(self, url: str, key: str, samples: tuple[Sample, ...]) -> None:
         headers = {"Authorization": f"Bearer {key}"}
@@ -140,36 +142,62 @@ class Play:
             self._console.print(f"{kind}: {len(faults)} of {len(self._told)} calls")
             for fault in faults[:10]:
                 self._console.print(f"  {fault}", style="red", markup=False)
+        for line in failures(self._told):
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
         last = next((c.request_id for c in reversed(self._told) if c.outcome == "fallback"), "")
         if last:
-            self._console.print(f"Why a call was a fallback: {_explain(self._folder, last)}")
+            self._console.print(
+                "Why a call was a fallback:",
+                f"  {_explain(self._folder, last)}",
+                sep="\n",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
 
     def _invite(self, url: str, key: str) -> None:
-        self._console.print(_INVITATION.format(url=url, key=key), markup=False, highlight=False)
+        text = _INVITATION.format(url=url, key=key)
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _make_key(store: Store, folder: Path) -> str:
+    """Make a key for a day; those of earlier demos are revoked."""
     (folder / ".lockgate").mkdir(exist_ok=True, mode=0o700)
     migrate(store)
-    return Keys(store).create("demo", note="made by lockgate demo").secret_text
+    keys = Keys(store)
+    for old in keys.list():
+        if old.note == _NOTE and old.revoked_at is None:
+            keys.revoke(old.public_id)
+    return keys.create("demo", note=_NOTE, expires_at_ns=time.time_ns() + _DAY_NS).secret_text
 
 
 def _explain(folder: Path, name: str) -> str:
-    return f"lockgate explain {name} --manifest {folder / 'lockgate.yaml'}"
+    here = Path.cwd()
+    below = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f"lockgate explain {name} --manifest {shlex.quote(str(below / 'lockgate.yaml'))}"
 
 
+_NOTE = "made by lockgate demo"
+_DAY_NS = 86_400_000_000_000
 _INVITATION = """
-The server goes on. Another terminal is all you need (Ctrl-C here ends it):
+The server goes on; Ctrl-C here ends it. In another terminal:
 
-  curl {url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\
-    -H 'Content-Type: application/json' \\
-    -d '{{"model": "assistant", "messages": [{{"role": "user", "content": "May I return it?"}}]}}'
+export LOCKGATE_KEY={key}
+curl {url}/v1/chat/completions \\
+  -H "Authorization: Bearer $LOCKGATE_KEY" -H "Content-Type: application/json" \\
+  -d '{{"model": "assistant",
+       "messages": [{{"role": "user", "content": "May I return it?"}}]}}'
 
-  from openai import OpenAI
-  client = OpenAI(base_url="{url}/v1", api_key="{key}")
-  messages = [{{"role": "user", "content": "When will my order arrive?"}}]
-  answer = client.chat.completions.create(model="assistant", messages=messages)
-  print(answer.choices[0].message.content)
+Or in Python (pip install openai):
 
-  {url}/readyz   {url}/metrics   {url}/openapi.json
+from openai import OpenAI
+key = "{key}"
+client = OpenAI(base_url="{url}/v1", api_key=key)
+messages = [{{"role": "user", "content": "When will my order arrive?"}}]
+answer = client.chat.completions.create(model="assistant", messages=messages)
+print(answer.choices[0].message.content)
+
+Also: {url}/readyz
+      {url}/metrics
+      {url}/openapi.json
 """

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 
 from lockgate.demo.project import DemoUnavailable
+from lockgate.processes.serve import LIFELINE
 from lockgate.processes.serving import running
 
 START_S = 60.0
 
 
 class Server:
-    """Runs `lockgate serve` on *manifest*; what it says goes to *say*, line by line."""
+    """Runs `lockgate serve` on *manifest*; what it says goes to *say*, line by line.
+
+    Its stdin is a pipe from this process, its lifeline: it ends as well if this process is killed.
+    """
 
     def __init__(self, manifest: Path, port: int, say: Callable[[str], None]) -> None:
         self._manifest = manifest
@@ -40,8 +45,10 @@ class Server:
             str(self._manifest),
             "--port",
             str(self._port),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, LIFELINE: "stdin"},
             start_new_session=True,  # Ctrl-C is for the demo, which then ends the server in order
         )
         self._listener = asyncio.create_task(self._listen(self._process))
@@ -52,7 +59,7 @@ class Server:
             if self._process.returncode is not None:
                 break
             await asyncio.sleep(0.05)
-        await self.stop()
+        await self.stop()  # hear it out first
         raise DemoUnavailable("the server did not start:\n" + "\n".join(self._said[-20:]))
 
     async def wait(self) -> None:
@@ -61,13 +68,22 @@ class Server:
         await self._process.wait()
 
     async def stop(self) -> None:
-        """Have it drain and end."""
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.terminate()
-        await self._process.wait()
+        """Have it drain and end, if it was started; cancelled meanwhile, have it end at once."""
+        if self._process is None:
+            return
+        self._terminate(self._process)
+        try:
+            await self._process.wait()
+        except asyncio.CancelledError:
+            self._terminate(self._process)  # told a second time it does not wait for calls
+            await self._process.wait()
+            raise
         if self._listener is not None:
             await self._listener
+
+    def _terminate(self, process: Process) -> None:
+        if process.returncode is None:
+            process.terminate()
 
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None

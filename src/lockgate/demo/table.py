@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from rich.table import Table
@@ -32,6 +32,30 @@ def table(told: Sequence[Told], title: str) -> Table:
     for service in SERVICES:
         grid.add_row(*_row(service, [call for call in told if call.service == service]))
     return grid
+
+
+def failures(told: Sequence[Told]) -> Iterator[str]:
+    """Say in a line or two why the calls failed that the table shows as failed."""
+    failed = [call for call in told if call.outcome == "failed"]
+    cut = [call for call in failed if call.status == 200]
+    refused = [call for call in failed if call.status != 200]
+    if cut:
+        yield (
+            f"failed {len(cut)}: streams that had begun when the model was killed or slowed; "
+            f"each ended with an error event ({_codes(cut)}), never with [DONE]"
+        )
+    if refused:
+        yield f"failed {len(refused)}: no rung of the ladder could answer ({_codes(refused)})"
+
+
+def _codes(calls: Sequence[Told]) -> str:
+    return ", ".join(sorted({_code(call) for call in calls}))
+
+
+def _code(call: Told) -> str:
+    said = call.answer.get("error", call.answer) if isinstance(call.answer, dict) else None
+    code = said.get("code") if isinstance(said, dict) else None
+    return str(code or f"status {call.status}")
 
 
 def _row(service: str, calls: Sequence[Told]) -> tuple[str, ...]:

@@ -30,6 +30,9 @@ from lockgate.processes.voice import Voice
 
 OPEN_FILES = 65_536
 """One for every connection; shells often allow 1024."""
+LIFELINE = "LOCKGATE_LIFELINE"
+"""Environment variable of whoever starts a server that must not outlive it: `stdin` means that
+stdin is a pipe, and its end is the server's end."""
 
 
 def serve(asked: Asked, environ: Mapping[str, str]) -> int:
@@ -137,5 +140,7 @@ class Desk:
 def _supervise(desk: Desk, asked: Asked, environ: Mapping[str, str]) -> int:
     specs = children(asked, desk.loaded.manifest, desk.run, desk.door.fileno())
     ours = {**environ, TOKEN: secrets.token_urlsafe(32), "PYTHONUNBUFFERED": "1"}
+    lifeline = 0 if ours.pop(LIFELINE, "") == "stdin" else None
     backoff = Backoff(Random())  # noqa: S311 — jitter, not a secret
-    return asyncio.run(Supervisor(specs, ours, desk.reports(), backoff, asked.grace).run())
+    supervisor = Supervisor(specs, ours, desk.reports(), backoff, asked.grace)
+    return asyncio.run(supervisor.run(lifeline=lifeline))

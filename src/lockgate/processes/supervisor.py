@@ -9,6 +9,7 @@ Each child has one task that starts it, and starts it again. Nothing here asks t
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -104,9 +105,15 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._failed = False
 
-    async def run(self) -> int:
-        """Run the children; give the exit code once all have ended."""
+    async def run(self, *, lifeline: int | None = None) -> int:
+        """Run the children; give the exit code once all have ended.
+
+        Args:
+            lifeline: A pipe's file descriptor; once its other end is closed, that is a `stop`.
+        """
         self._heed_signals()
+        if lifeline is not None:
+            self._hold(lifeline)
         async with asyncio.TaskGroup() as tasks:
             for post in self._posts:
                 tasks.create_task(self._keep(post), name=f"keeper of {post.spec.name}")
@@ -131,6 +138,19 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
                 loop.add_signal_handler(number, self.stop)
+
+    def _hold(self, lifeline: int) -> None:
+        """Stop when whoever holds the other end of *lifeline* lets go, or is gone."""
+        loop = asyncio.get_running_loop()
+
+        def pulled() -> None:
+            with suppress(BlockingIOError):
+                if not os.read(lifeline, 4096):
+                    loop.remove_reader(lifeline)
+                    self.stop()
+
+        os.set_blocking(lifeline, False)
+        loop.add_reader(lifeline, pulled)
 
     async def _greet(self) -> None:
         """Say that calls are answered; before that every runner has its first chance."""
