@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from lockgate.manifest import references, rules
 from lockgate.manifest.findings import Finding
-from lockgate.manifest.form import Form, validate
-from lockgate.manifest.place import Node, Trace
-from lockgate.manifest.schema import Manifest
+from lockgate.manifest.form import Form
+from lockgate.manifest.place import Node
+from lockgate.manifest.remains import remains
 
 _STORES = ("sqlite:", "postgresql:", "postgresql+")
+_RESTS_ON: Mapping[str, frozenset[str]] = {
+    "LG1110": frozenset({"kind"}),
+    "LG1301": frozenset[str](),
+    "LG1302": frozenset({"confidence", "contract", "ladder"}),
+    "LG1303": frozenset({"confidence"}),
+    "LG1304": frozenset({"contract"}),
+    "LG1306": frozenset({"confidence", "targets", "ladder"}),
+    "LG1307": frozenset({"cache"}),
+}
+"""The parts of a service that a rule can be wrong about if something was taken from them."""
 
 
 def cross_check(root: Node, form: Form, folder: Path, *, deep: bool = False) -> tuple[Finding, ...]:
@@ -37,35 +46,15 @@ def _store(root: Node) -> Iterator[Finding]:
 
 
 def _dead_rules(root: Node, form: Form) -> Iterator[Finding]:
-    """Check the rules of every service whose form could be understood."""
-    manifest = form.manifest or _understood(root, form)
-    if manifest is None:
+    """Check the rules of all that could be understood; a part that could not says nothing."""
+    left = remains(root, form)
+    if left is None:
         return
-    for name in manifest.services:
-        node = root.find("services", name)
-        if node is not None:
-            yield from rules.dead(manifest, name, node)
-
-
-def _understood(root: Node, form: Form) -> Manifest | None:
-    """Give what is left of a manifest without the sections that could not be understood."""
-    pruned = root
-    for trace in form.surplus:
-        pruned = _without(pruned, trace)
-    for trace in form.unclear:
-        pruned = _without(pruned, trace[: 2 if trace[:1] in (("models",), ("services",)) else 1])
-    version = Node(1, root.at)
-    return validate(Node({**pruned.entries, "version": version}, root.at)).manifest
-
-
-def _without(node: Node, trace: Trace) -> Node:
-    """Give the tree without the value at *trace*."""
-    if not trace or node.part(trace[0]) is None:
-        return node
-    first, rest = trace[0], trace[1:]
-    parts: Any = dict(node.entries) if isinstance(first, str) else dict(enumerate(node.items))
-    if rest:
-        parts[first] = _without(parts[first], rest)
-    else:
-        del parts[first]
-    return Node(parts if isinstance(first, str) else list(parts.values()), node.at, node.key)
+    for name in left.manifest.services:
+        node = left.tree.find("services", name)
+        if node is None:
+            continue
+        lacking = left.lacking.get(name, frozenset())
+        for finding in rules.dead(left.manifest, name, node):
+            if not lacking & _RESTS_ON.get(finding.code, frozenset()):
+                yield finding

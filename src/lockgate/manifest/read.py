@@ -31,7 +31,9 @@ class Reading:
 def read(text: str) -> Reading:
     """Read YAML *text*; never raises."""
     if len(text) > LARGEST:
-        return _nothing("LG1006", TOP, f"the file is larger than {LARGEST} characters", "")
+        return _nothing(
+            "LG1006", TOP, f"the file is larger than {LARGEST} characters, which is the limit", ""
+        )
     composed = _compose(text)
     if isinstance(composed, Reading):
         return composed
@@ -79,7 +81,9 @@ def _compose(text: str) -> Any:
         code = f"U+{ord(text[at.start]):04X}" if at.start < len(text) else "one"
         return _nothing("LG1003", at, f"a character that YAML does not allow ({code})", "remove it")
     except RecursionError:
-        return _nothing("LG1006", TOP, "lists and mappings are nested too deeply", "")
+        return _nothing(
+            "LG1006", TOP, f"lists and mappings are nested more than {DEEPEST} deep", ""
+        )
     except Exception as error:  # noqa: BLE001 — ruamel raises IndexError, ValueError … on broken text
         return _nothing("LG1003", TOP, f"this cannot be read as YAML ({type(error).__name__})", "")
 
@@ -116,10 +120,9 @@ class _Builder:
         self._left -= 1
         if self._left < -1:
             return Node(None, at, key)
-        if depth > DEEPEST or self._left < 0 or id(node) in above:
-            return self._refuse(
-                at, key, "more than a manifest can hold: too deep or too many values"
-            )
+        if (excess := self._excess(node, above, depth)) is not None:
+            self.findings.append(Finding("LG1006", at, *excess))
+            return Node(None, at, key)
         above = (*above, id(node))
         if node.id == "scalar":
             return Node(self._scalar(node, at), at, key)
@@ -128,6 +131,18 @@ class _Builder:
         if node.id == "mapping":
             return Node(self._entries(node.value, above, depth), at, key)
         return Node([self.build(item, above, depth + 1) for item in node.value], at, key)
+
+    def _excess(self, node: Any, above: tuple[int, ...], depth: int) -> tuple[str, str] | None:
+        """Say which limit *node* breaks, and what to do; None if it breaks none."""
+        if id(node) in above:
+            return "an alias that contains itself", "write out what it stands for"
+        if depth > DEEPEST:
+            message = f"lists and mappings are nested more than {DEEPEST} deep, which is the limit"
+            return message, "a manifest needs less than ten"
+        if self._left < 0:
+            message = f"the file has more than {MOST_VALUES} values, which is the limit"
+            return message, "look for aliases (`*name`) that multiply what they stand for"
+        return None
 
     def _entries(self, pairs: Sequence[Any], above: tuple[int, ...], depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}

@@ -74,6 +74,50 @@ RULES = [
 
 
 @pytest.mark.parametrize(("lines", "found"), RULES, ids=range(len(RULES)))
+def test_a_wrong_value_hides_no_rule(desk: Desk, lines: list[str], found: list[str]) -> None:
+    """Every rule is also checked in a service with a value that cannot be understood."""
+    text = service(*lines, "deadline: soon", "limits: {queue: many, body: 1 stone}")
+    wrong = [one for one in desk.findings(text) if "LG1012" not in one and "LG1015" not in one]
+    assert wrong == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["cache: {fresh: soon}", "ladder: [{cache: stale}]"], "LG1015"),
+        (["cach: {fresh: 1m}", "ladder: [{cache: stale}]"], "LG1010"),
+        (
+            [
+                "confidence: {signal: probability, at_least: much}",
+                "ladder: [{target: far, on: [low_confidence]}]",
+            ],
+            "LG1015",
+        ),
+        (["confidence: {signal: hope}"], "LG1013"),
+        (["confidence: {at_least: 50%}"], "LG1011"),
+        (["contract: {output: [1]}", "ladder: [{target: far, on: [contract]}]"], "LG1012"),
+        (["ladder: [{uncertain: x, on: [eror]}, {target: far}]"], "LG1013"),
+        (["ladder: [{uncertain: x, onn: [error]}, {target: far}]"], "LG1010"),
+    ],
+    ids=range(8),
+)
+def test_a_wrong_value_has_no_followers(desk: Desk, lines: list[str], code: str) -> None:
+    """What could not be understood is said once; no rule is broken by its being left out."""
+    assert [one.split()[1] for one in desk.findings(service(*lines))] == [code]
+
+
+def test_rules_of_a_service_of_no_known_kind(desk: Desk) -> None:
+    """Rules hold though the kind, a model, a target and the ports are wrong as well."""
+    text = service("ladder: [{target: Far}, {cache: stale}, {uncertain: {a: 1}}, {target: app}]")
+    text = text.replace("kind: chat\n    targets: [app]", "kind: chatt\n    targets: [app, 7]")
+    found = desk.findings(text.replace("model: big", "mode: big", 1) + "serve: {port: x}\n")
+    codes = sorted(one.split()[1] for one in found)
+    assert codes.count("LG1307") == 1
+    assert codes.count("LG1301") == 1
+    assert not {"LG1110", "LG1302", "LG1306"} & set(codes)
+
+
+@pytest.mark.parametrize(("lines", "found"), RULES, ids=range(len(RULES)))
 def test_rules(desk: Desk, lines: list[str], found: list[str]) -> None:
     """Each dead rule or dangling reference is found at its place, and nothing else is."""
     assert desk.findings(service(*lines)) == found

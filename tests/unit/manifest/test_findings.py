@@ -128,7 +128,7 @@ def test_all_at_once_and_in_order(desk: Desk) -> None:
     prompt: gone.md
 """
     )
-    assert found == ["9:5 LG1010", "10:21 LG1014", "12:18 LG1101", "14:13 LG1102"]
+    assert found == ["9:5 LG1010", "10:21 LG1014", "12:18 LG1101", "13:10 LG1110", "14:13 LG1102"]
 
 
 def test_unknown_keys_do_not_hide_dead_rules(desk: Desk) -> None:
