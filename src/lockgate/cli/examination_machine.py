@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import sqlite3
@@ -63,7 +64,16 @@ def _writable(ground: Ground) -> Iterator[Line]:
             yield Line("state folder", Level.OK, f"{folder} can be written to")
     except OSError as error:
         said = f"{folder} cannot be written to ({error.strerror})"
-        yield Line("state folder", Level.FAIL, said, f"chown -R $USER {ground.root / FOLDER}")
+        yield Line("state folder", Level.FAIL, said, _make_writable(ground, error.errno))
+
+
+def _make_writable(ground: Ground, number: int | None) -> str:
+    """Say what helps: another owner does not where nothing can be written at all."""
+    if number == errno.EROFS:
+        return "mount it writable, or copy the project to a folder that is"
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"make room: du -sh {ground.root / FOLDER}/*"
+    return f"chown -R $USER {ground.root / FOLDER}"
 
 
 def _sockets(_ground: Ground) -> Iterator[Line]:
@@ -83,7 +93,7 @@ def _sockets(_ground: Ground) -> Iterator[Line]:
 def _disk(ground: Ground) -> Iterator[Line]:
     folder = _state(ground)
     free = shutil.disk_usage(folder).free
-    said = f"{free / 1e9:.1f} GB free at {folder}"
+    said = f"{_size(free)} free at {folder}"
     mend = f"make room: du -sh {ground.root / FOLDER}/*"
     if free < LEAST_DISK:
         yield Line("disk", Level.FAIL, f"only {said}", mend)
@@ -91,6 +101,11 @@ def _disk(ground: Ground) -> Iterator[Line]:
         yield Line("disk", Level.WARN, f"only {said}", mend)
     else:
         yield Line("disk", Level.OK, said)
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes: in GB from one on, in MB below."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _clock(_ground: Ground) -> Iterator[Line]:

@@ -86,7 +86,8 @@ def _alone(store: Store) -> Generator[None]:
     if store.path is None:
         yield
         return
-    with store.path.with_name(store.path.name + ".lock").open("wb") as lock:
+    name = store.path.with_name(store.path.name + ".lock")
+    with os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with store.translated():
             connection = sqlite3.connect(store.path, timeout=BUSY_MS / 1000)

@@ -24,7 +24,8 @@ class Ping:
         """Read one row.
 
         Raises:
-            StoreError: It did not work, or not in time.
+            StoreError: It did not work, or not in time. Strangers may read what it says; which
+                database it is, and what the driver says, is in its cause only.
         """
         if self._asking is None or self._asking.answered:
             self._asking = _Question(self._address)
@@ -33,11 +34,10 @@ class Ping:
         try:
             await asyncio.wait_for(waiter, self._within_s)
         except TimeoutError as error:
-            raise StoreError(
-                f"{self._address.shown} did not answer within {self._within_s:g} s"
-            ) from error
+            error.add_note(self._address.shown)
+            raise StoreError(f"the database did not answer within {self._within_s:g} s") from error
         if question.failure is not None:
-            raise StoreError(str(question.failure)) from question.failure
+            raise StoreError("the database cannot be read") from question.failure
 
 
 class _Question:
