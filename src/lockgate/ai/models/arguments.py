@@ -7,7 +7,7 @@ from inspect import Parameter, Signature
 
 import msgspec
 
-from lockgate.core.errors import BackendRejected
+from lockgate.core.errors import BackendRejected, InputRejected
 from lockgate.core.payload import Json, Message
 
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -24,7 +24,7 @@ def row_arguments(signature: Signature, value: Json) -> Arguments:
     """Spread an object over the parameters it names, or hand *value* over whole.
 
     Raises:
-        BackendRejected: The function cannot be called with it; names what is missing or unknown.
+        InputRejected: The function cannot be called with it; says what is missing or unknown.
     """
     if isinstance(value, dict) and _is_meant(signature, value):
         arguments = Arguments(keywords=value)
@@ -33,7 +33,8 @@ def row_arguments(signature: Signature, value: Json) -> Arguments:
     try:
         signature.bind(*arguments.positional, **arguments.keywords)
     except TypeError as error:
-        raise BackendRejected(f"the function's signature is {signature}: {error}") from error
+        said = f"the function's signature is {signature}: {error}"
+        raise InputRejected("the input does not fit the function's signature", said=said) from error
     return arguments
 
 
@@ -41,7 +42,8 @@ def chat_arguments(signature: Signature, messages: Sequence[Message]) -> Argumen
     """Give the messages to a first parameter called `messages`, else the caller's last text.
 
     Raises:
-        BackendRejected: The function does not take one argument, or the caller said nothing.
+        BackendRejected: The function does not take one argument.
+        InputRejected: The caller said nothing.
     """
     first = next(iter(signature.parameters), "")
     if first == "messages":
@@ -76,7 +78,7 @@ def _last_text(messages: Sequence[Message]) -> str:
     for said in reversed(messages):
         if said.role == "user":
             return _text_of(said)
-    raise BackendRejected("the chat holds no message of the user")
+    raise InputRejected("the chat holds no message of the user")
 
 
 def _text_of(said: Message) -> str:

@@ -105,8 +105,8 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _fact(error: BaseException) -> BackendBroken:
-    """Keep the traceback here, on stderr; callers learn type and message."""
+    """Keep message and traceback here, on stderr: they may quote the caller; the type does not."""
     if isinstance(error, BackendBroken):
         return error
     traceback.print_exception(error)
-    return BackendBroken(f"function raised {type(error).__name__}: {error}".rstrip(": "))
+    return BackendBroken(f"the function raised {type(error).__name__}")

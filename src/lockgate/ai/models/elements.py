@@ -10,7 +10,7 @@ import sys
 from array import array
 from typing import Final
 
-from lockgate.core.errors import BackendRejected
+from lockgate.core.errors import InputRejected
 from lockgate.core.payload import Json, Tensor
 
 _CODES: Final = {"FP64": "d", "FP32": "f", "INT64": "q", "INT32": "i"}
@@ -22,32 +22,37 @@ def raw(tensor: Tensor) -> bytes:
     """Give the elements of *tensor* as bytes.
 
     Raises:
-        BackendRejected: The datatype is not one of `SIZES`, an element is not of it, or their
+        InputRejected: The datatype is not one of `SIZES`, an element is not of it, or their
             number does not fit the shape.
     """
     size = SIZES.get(tensor.datatype)
     if size is None:
-        raise BackendRejected(
-            f"tensor {tensor.name}: datatype {tensor.datatype} is not one of {', '.join(SIZES)}"
-        )
+        raise misfit(tensor, f"datatype {tensor.datatype} is not one of {', '.join(SIZES)}")
     if any(length < 0 for length in tensor.shape):
-        raise BackendRejected(f"tensor {tensor.name}: shape {list(tensor.shape)} is negative")
+        raise misfit(tensor, f"shape {list(tensor.shape)} is negative")
     data = tensor.data if isinstance(tensor.data, bytes) else _packed(tensor, tensor.data)
     wanted = math.prod(tensor.shape) * size
     if len(data) != wanted:
-        raise BackendRejected(
-            f"tensor {tensor.name}: shape {list(tensor.shape)} of {tensor.datatype} takes "
-            f"{wanted // size} elements ({wanted} bytes), got {len(data) // size} ({len(data)})"
+        raise misfit(
+            tensor,
+            f"shape {list(tensor.shape)} of {tensor.datatype} takes "
+            f"{wanted // size} elements ({wanted} bytes), got {len(data) // size} ({len(data)})",
         )
     return data
+
+
+def misfit(tensor: Tensor, why: str) -> InputRejected:
+    """Refuse *tensor*; its name and what is in it are the caller's words."""
+    return InputRejected(
+        "an input tensor is not what the model takes", said=f"tensor {tensor.name}: {why}"
+    )
 
 
 def _packed(tensor: Tensor, elements: list[Json]) -> bytes:
     try:
         return _bools(elements) if tensor.datatype == "BOOL" else _numbers(tensor, elements)
     except (TypeError, OverflowError, ValueError) as error:
-        message = f"tensor {tensor.name}: an element is no {tensor.datatype}: {error}"
-        raise BackendRejected(message) from error
+        raise misfit(tensor, f"an element is no {tensor.datatype}: {error}") from error
 
 
 def _numbers(tensor: Tensor, elements: list[Json]) -> bytes:

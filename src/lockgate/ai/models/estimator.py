@@ -10,10 +10,17 @@ import msgspec
 import numpy as np
 
 from lockgate.ai.models import frames
+from lockgate.ai.models.elements import misfit
 from lockgate.ai.models.hosting import Said
 from lockgate.ai.models.jsonable import finite
 from lockgate.ai.models.threads import Threads
-from lockgate.core.errors import BackendBroken, BackendError, BackendRejected, ManifestError
+from lockgate.core.errors import (
+    BackendBroken,
+    BackendError,
+    BackendRejected,
+    InputRejected,
+    ManifestError,
+)
 from lockgate.core.payload import Json, Rows, Tensor, Tensors, TensorsReply
 
 INPUT = "input"
@@ -91,45 +98,45 @@ class SklearnModel:
         has = (PREDICT, PROBABILITIES) if self._gives_probabilities else (PREDICT,)
         unknown = [name for name in asked if name not in has]
         if unknown:
-            message = f"no output {', '.join(unknown)}; this model gives {', '.join(has)}"
-            raise BackendRejected(message)
+            said = f"no output {', '.join(unknown)}; this model gives {', '.join(has)}"
+            raise InputRejected("the model does not give all outputs asked for", said=said)
         return asked or has
 
     def _matrix(self, inputs: tuple[Tensor, ...]) -> Any:
         """View the only input as a matrix; its size was checked by whoever packed it."""
         if len(inputs) != 1:
-            raise BackendRejected(f"takes one input tensor, got {len(inputs)}")
+            raise InputRejected(f"takes one input tensor, got {len(inputs)}")
         (given,) = inputs
         wanted = len(self.features)
         if len(given.shape) != 2 or given.shape[1] != wanted:
-            raise BackendRejected(
-                f"tensor {given.name}: takes shape [rows, {wanted}], got {list(given.shape)}"
-            )
+            raise misfit(given, f"takes shape [rows, {wanted}], got {list(given.shape)}")
         if given.datatype not in _TYPES or not isinstance(given.data, bytes):
-            raise BackendRejected(f"tensor {given.name}: datatype {given.datatype} is not taken")
+            raise misfit(given, f"datatype {given.datatype} is not taken")
         try:
             flat = np.frombuffer(given.data, dtype=_TYPES[given.datatype])
             return flat.reshape(given.shape).copy()  # some estimators refuse read-only memory
         except ValueError as error:
-            raise BackendRejected(f"tensor {given.name}: {error}") from error
+            raise misfit(given, str(error)) from error
 
     def _row(self, given: Json) -> Any:
         if not isinstance(given, dict):
-            raise BackendRejected("takes an object: the name of each feature with its number")
+            raise InputRejected("takes an object: the name of each feature with its number")
         if given.keys() != self._known:
-            raise BackendRejected(self._misfit(given))
+            raise self._misfit(given)
         values = [given[name] for name in self.features]
         for name, value in zip(self.features, values, strict=True):
             if isinstance(value, list | dict):
-                raise BackendRejected(f"feature {name} is {type(value).__name__}, not a number")
+                raise InputRejected(f"feature {name} is {type(value).__name__}, not a number")
         mixed = any(isinstance(value, str) for value in values)
         return np.array([values], dtype=np.object_ if mixed else np.float64)
 
-    def _misfit(self, given: dict[str, Json]) -> str:
+    def _misfit(self, given: dict[str, Json]) -> InputRejected:
+        """Say how many features are wrong, and for the caller alone, which."""
         missing = [name for name in self.features if name not in given]
         unknown = [name for name in given if name not in self._known]
         parts = (_listed("missing features", missing), _listed("unknown features", unknown))
-        return "; ".join(filter(None, parts))
+        message = f"the input lacks {len(missing)} features and has {len(unknown)} unknown ones"
+        return InputRejected(message, said="; ".join(filter(None, parts)))
 
     async def _predict(self, matrix: Any) -> Predicted:
         outcome = await self._threads.run(self._contained, matrix)
@@ -145,10 +152,11 @@ class SklearnModel:
                 return Predicted(values, None)
             return Predicted(values, np.asarray(self._estimator.predict_proba(matrix)))
         except ValueError as error:
-            return BackendRejected(f"the estimator refused the input: {error}")
+            said = f"the estimator refused the input: {error}"
+            return InputRejected("the estimator refused the input", said=said)
         except Exception as error:  # noqa: BLE001 — the estimator's code is not ours
             traceback.print_exception(error)
-            return BackendBroken(f"the estimator raised {type(error).__name__}: {error}")
+            return BackendBroken(f"the estimator raised {type(error).__name__}")
 
     def _output(self, predicted: Predicted) -> Json:
         (value,) = predicted.values.tolist()

@@ -87,10 +87,14 @@ class End(_Frame, frozen=True, array_like=True, tag=5):
 
 
 class Fault(_Frame, frozen=True, array_like=True, tag=6):
-    """There is no answer, or no rest of it; *code* is that of a `BackendError`."""
+    """There is no answer, or no rest of it; *code* is that of a `BackendError`.
+
+    Its *message* cannot quote the caller, what the model *said* may.
+    """
 
     code: str
     message: str
+    said: str = ""
 
 
 Frame = Ask | Cancel | Reply | Chunk | End | Fault
@@ -127,7 +131,9 @@ def body_of(value: object) -> msgspec.Raw:
         return msgspec.Raw(_ENCODER.encode(value))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    except (OverflowError, TypeError, NotImplementedError, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
+        raise ValueError("a text in it has a lone surrogate") from error
+    except (OverflowError, TypeError, NotImplementedError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -140,7 +146,7 @@ def question_of(ask: Ask) -> Question:
     try:
         return _QUESTIONS[ask.verb].decode(ask.body)
     except (msgspec.MsgspecError, RecursionError, KeyError, UnicodeDecodeError) as error:
-        raise BadFrame(f"the body of an ask for {ask.verb}: {error}") from error
+        raise BadFrame(f"the body of an ask for {ask.verb} is of another form") from error
 
 
 def pack(frame: Frame) -> bytes:
@@ -194,4 +200,4 @@ def _decode(encoded: bytes) -> Frame:
     try:
         return _DECODER.decode(encoded)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise BadFrame(f"not a frame: {error}") from error
+        raise BadFrame("what came in is not a frame") from error

@@ -23,8 +23,8 @@ from lockgate.core.errors import (
     BackendBroken,
     BackendError,
     BackendGone,
-    BackendRejected,
     BackendTimeout,
+    InputRejected,
 )
 
 READY_S: Final = 1.0
@@ -128,14 +128,14 @@ class Hosted:
         try:
             return line.ask(verb, encoded, deadline, waiting), line
         except frames.FrameTooLarge as error:
-            raise BackendRejected(f"the request is {error}", target=self.name) from error
+            raise InputRejected(f"the request is {error}", target=self.name) from error
 
     def _encode(self, body: object) -> msgspec.Raw:
         try:
             return frames.body_of(body)
         except ValueError as error:
             message = f"the request cannot be sent to a runner: {error}"
-            raise BackendRejected(message, target=self.name) from error
+            raise InputRejected(message, target=self.name) from error
 
     def _expire_at(self, waiting: Whole | Pieces, deadline: float) -> asyncio.TimerHandle:
         left = deadline - self._clock.monotonic()
@@ -185,4 +185,4 @@ def read(reply: frames.Reply, kind: type[_T], name: str) -> _T:
     try:
         return msgspec.msgpack.decode(reply.body, type=kind)
     except msgspec.MsgspecError as error:
-        raise BackendBroken(f"the runner answered out of form: {error}", target=name) from error
+        raise BackendBroken("the runner answered out of form", target=name) from error

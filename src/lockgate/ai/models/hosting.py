@@ -184,7 +184,7 @@ class Visitor(asyncio.Protocol):
             error = known
         except Exception as bug:  # noqa: BLE001 — a bug in a model must not hang its caller
             traceback.print_exception(bug)
-            error = BackendBroken(f"the runner failed with {type(bug).__name__}: {bug}")
+            error = BackendBroken(f"the runner failed with {type(bug).__name__}")
         return _fault(ask.id, error)
 
     async def _answer(self, ask: frames.Ask) -> frames.Frame:
@@ -218,7 +218,7 @@ def _reply(number: int, said: Said) -> frames.Reply:
 
 
 def _fault(number: int, error: BackendError) -> frames.Fault:
-    return frames.Fault(number, error.code, error.message[:4096])
+    return frames.Fault(number, error.code, error.message[:4096], error.said[:4096])
 
 
 def _log(line: str) -> None:

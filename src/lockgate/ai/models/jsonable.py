@@ -29,11 +29,15 @@ def jsonable(value: object) -> Json:
 
 def _plain(value: Any) -> object:
     """Convert by the conventions of numpy (`tolist`) and pydantic (`model_dump`)."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} is no JSON type")
+    name = type(value).__name__
+    try:
+        if hasattr(value, "tolist"):
+            return value.tolist()
+        if hasattr(value, "model_dump"):
+            return value.model_dump(mode="json")
+    except (ValueError, TypeError) as error:  # its words may quote what is in it
+        raise TypeError(f"{name} raised {type(error).__name__} when converted") from error
+    raise TypeError(f"{name} is no JSON type")
 
 
 def finite(value: Json) -> bool:

@@ -7,9 +7,10 @@ import time
 import msgspec
 
 from lockgate.ai.models.openai_ask import Dialect, chat_body, rows_body
+from lockgate.ai.models.openai_failure import failure
 from lockgate.ai.models.openai_gather import gather
-from lockgate.ai.models.openai_reply import Whole, failure, read_whole
-from lockgate.ai.models.openai_stream import CompletionStream
+from lockgate.ai.models.openai_reply import Whole, read_whole
+from lockgate.ai.models.openai_stream import CompletionStream, Reading
 from lockgate.ai.models.wire import Response, Wire
 from lockgate.core.errors import BackendBroken, BackendError, BackendRejected
 from lockgate.core.exchange import Answer, Evidenced
@@ -73,7 +74,8 @@ class OpenAIBackend:
 
     def _blame(self, error: BackendError) -> None:
         error.target = self.name
-        error.message = self._wire.scrub(error.message)
+        secrets = self._wire.secrets
+        error.message, error.said = secrets.scrub(error.message), secrets.scrub(error.said)
         error.args = (error.message,)
 
     async def _chat(self, ask: Ask, chat: Chat) -> Answer:
@@ -101,20 +103,23 @@ class OpenAIBackend:
             return await gather(await self._open(ask, body, keep_logprobs=keep_logprobs))
         response = await self._wire.post(self._path, body, deadline=ask.deadline)
         _require_json(response)
-        return read_whole(response.body, self._dialect, keep_logprobs=keep_logprobs)
+        body = self._wire.secrets.scrub_body(response.body)
+        return read_whole(body, self._dialect, keep_logprobs=keep_logprobs)
 
     async def _open(self, ask: Ask, body: bytes, *, keep_logprobs: bool) -> CompletionStream:
         streamed = await self._wire.stream(
             self._path, body, deadline=ask.deadline, first_byte=ask.first_output
         )
-        stream = CompletionStream(streamed, self._dialect, self._blame, keep_logprobs=keep_logprobs)
+        clean = self._wire.secrets.scrub_body if self._dialect == "openai" else None
+        reading = Reading(self._dialect, keep_logprobs=keep_logprobs, clean=clean)
+        stream = CompletionStream(streamed, reading, self._blame)
         await stream.open(ask.deadline, ask.first_output)
         return stream
 
 
 def _require_json(response: Response) -> None:
     if not 200 <= response.status < 300:
-        raise failure(response.status, response.body)
+        raise failure(response.status, response.headers, response.body)
     kind = response.headers.get(b"content-type", b"application/json")
     if b"json" not in kind.lower():
         raise BackendBroken(

@@ -33,7 +33,8 @@ class _Gathered:
         self.logprobs: list[float] = []
         self.text: list[str] = []
         self.finish = ""
-        self.usage = Usage()
+        self.usage: Usage | None = None
+        self.pieces = 0
         self.tool_calls = False
         self._size = 0
 
@@ -47,6 +48,7 @@ class _Gathered:
         self.fields.update(chunk.fields)
         self.logprobs += chunk.logprobs
         self.text.append(chunk.text)
+        self.pieces += bool(chunk.text or chunk.tool_calls)
         self.finish = chunk.finish_reason or self.finish
         self.usage = chunk.usage or self.usage
         self.tool_calls = self.tool_calls or chunk.tool_calls
@@ -67,7 +69,8 @@ class _Gathered:
             tool_calls=self.tool_calls,
             finish_reason=self.finish,
         )
-        return Whole(reply, self.usage, tuple(self.logprobs))
+        usage = self.usage or Usage(output_tokens=self.pieces)  # one piece is about one token
+        return Whole(reply, usage, tuple(self.logprobs))
 
 
 async def gather(stream: CompletionStream) -> Whole:

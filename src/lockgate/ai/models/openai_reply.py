@@ -13,19 +13,12 @@ import msgspec
 from msgspec import Raw
 
 from lockgate.ai.models.openai_ask import Dialect
-from lockgate.core.errors import (
-    BackendBroken,
-    BackendBusy,
-    BackendError,
-    BackendGone,
-    BackendRejected,
-    BackendTimeout,
-)
+from lockgate.ai.models.openai_failure import failure_inside
+from lockgate.core.errors import BackendBroken
 from lockgate.core.payload import ChatChunk, ChatReply, Usage
 
-_BUSY = frozenset({429, 503, 529})
-_LATE = frozenset({408, 504})
-_MESSAGE_CHARS = 300
+_MOST_TOKENS = 10_000_000
+"""Tokens of a call that can be believed: more than any model takes or gives."""
 _LLAMA_OWN = ("system_fingerprint", "timings", "__verbose")
 _LEAST = 1e-12  # a probability of zero has no logarithm
 
@@ -102,7 +95,9 @@ def read_whole(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Whole:
     """Read a completion that was not streamed.
 
     Raises:
-        BackendBroken: It is not one, it is an error, or it says nothing at all.
+        BackendBroken: It is not one, it is an error, it says nothing at all, or it counts tokens
+            that cannot be.
+        InputRejected: It is an error, for which it blames the input.
     """
     parsed = _parse(body)
     first = _first(parsed)
@@ -113,9 +108,12 @@ def read_whole(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Whole:
     finish = first.finish_reason or "stop"
     if not text and not tool_calls and not said.refusal and finish == "stop":
         raise BackendBroken("the upstream gave an empty answer")
+    usage = _usage(parsed.usage)
+    if usage is None and parsed.usage is not None:
+        raise BackendBroken("the upstream's answer has an implausible usage")
     fields = _kept(body, parsed, dialect, keep_logprobs=keep_logprobs)
     reply = ChatReply(fields=fields, text=text, tool_calls=tool_calls, finish_reason=finish)
-    return Whole(reply, _usage(parsed.usage), _logs(first.logprobs))
+    return Whole(reply, usage or Usage(), _logs(first.logprobs))
 
 
 def read_chunk(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Piece:
@@ -123,10 +121,13 @@ def read_chunk(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Piece:
 
     Raises:
         BackendBroken: It is not a chunk, or an error.
+        InputRejected: It is an error, for which it blames the input.
     """
     parsed = _parse(body)
     fields = _kept(body, parsed, dialect, keep_logprobs=keep_logprobs)
-    usage = None if parsed.usage is None else _usage(parsed.usage)
+    usage = _usage(parsed.usage)
+    if usage is None:  # a count that cannot be is as good as none: it is not passed on either
+        fields.pop("usage", None)
     first = _first(parsed)
     if first is None:
         return Piece(ChatChunk(fields=fields, usage=usage), speaks=False, thinks=False)
@@ -144,35 +145,13 @@ def read_chunk(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Piece:
     return Piece(chunk, speaks=speaks, thinks=thinks)
 
 
-def failure(status: int, body: bytes) -> BackendError:
-    """Say what an answer with an HTTP status other than success means."""
-    said = _explanation(body)
-    if status in (401, 403):
-        return BackendRejected(
-            f"the upstream refused Lockgate's own credential (HTTP {status}); "
-            "check the model's `key:` in the manifest"
-        )
-    if 300 <= status < 400:
-        return BackendRejected(
-            f"the upstream redirects (HTTP {status}), which is not followed; correct the `url:`"
-        )
-    message = f"the upstream answered HTTP {status}" + (f": {said}" if said else "")
-    if status in _BUSY:
-        return BackendBusy(message)
-    if status in _LATE:
-        return BackendTimeout(message)
-    if 400 <= status < 500:
-        return BackendRejected(message)
-    return BackendGone(message)
-
-
 def _parse(body: bytes) -> _Body:
     try:
         parsed = _body.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BackendBroken(f"the upstream's answer is not a completion: {error}") from error
     if parsed.error is not None:
-        raise BackendBroken(f"the upstream reports an error: {_explanation(body) or 'no reason'}")
+        raise failure_inside(body)
     return parsed
 
 
@@ -209,13 +188,14 @@ def _calls_tools(said: _Said) -> bool:
     return bool(said.tool_calls or said.function_call)
 
 
-def _usage(counts: _Counts | None) -> Usage:
+def _usage(counts: _Counts | None) -> Usage | None:
+    """Give what was counted, None if nothing was or if it cannot be."""
     if counts is None:
-        return Usage()
-    return Usage(
-        input_tokens=max(0, counts.prompt_tokens or 0),
-        output_tokens=max(0, counts.completion_tokens or 0),
-    )
+        return None
+    given, made = counts.prompt_tokens or 0, counts.completion_tokens or 0
+    if not (0 <= given <= _MOST_TOKENS and 0 <= made <= _MOST_TOKENS):
+        return None
+    return Usage(input_tokens=given, output_tokens=made)
 
 
 def _logs(logprobs: _Logprobs | None) -> tuple[float, ...]:
@@ -229,18 +209,3 @@ def _logs(logprobs: _Logprobs | None) -> tuple[float, ...]:
         token.logprob if token.logprob is not None else math.log(max(token.prob or 0.0, _LEAST))
         for token in logprobs.content or ()
     )
-
-
-def _explanation(body: bytes) -> str:
-    """Find the upstream's own words, shortened and without control characters."""
-    try:
-        found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    for _ in range(2):
-        if isinstance(found, dict):
-            found = found.get("error") or found.get("message") or found.get("detail")
-    if not isinstance(found, str):
-        return ""
-    clean = "".join(letter if letter.isprintable() else " " for letter in found[:_MESSAGE_CHARS])
-    return clean + ("…" if len(found) > _MESSAGE_CHARS else "")

@@ -7,8 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Self
 
+import msgspec
+
 from lockgate.ai.models.openai_ask import Dialect
-from lockgate.ai.models.openai_reply import Piece, failure, read_chunk
+from lockgate.ai.models.openai_failure import failure
+from lockgate.ai.models.openai_reply import Piece, read_chunk
 from lockgate.ai.models.sse import EventParser
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendBroken, BackendError, BackendGone
@@ -16,10 +19,25 @@ from lockgate.core.payload import ChatChunk
 
 Blame = Callable[[BackendError], None]
 """Says in an error who failed, and takes secrets out of it."""
+Clean = Callable[[bytes], bytes]
+"""Takes secrets out of bytes."""
 _HELD_CHUNKS = 64
 """Chunks without any output that are held back at most before the stream counts as begun."""
 _EXPLANATION_BYTES = 65_536
 _DRAIN_SECONDS = 1.0
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """How the chunks of a stream are to be read.
+
+    Attributes:
+        keep_logprobs: The caller wants them.
+        clean: Applied to each event, if there is something to take out.
+    """
+
+    dialect: Dialect
+    keep_logprobs: bool
+    clean: Clean | None = None
 
 
 class CompletionStream:
@@ -29,16 +47,13 @@ class CompletionStream:
     properly. Anything else raises, with `after_output` set once `open` has returned.
     """
 
-    __slots__ = ("_begun", "_blame", "_dialect", "_done", "_events", "_finished", "_keep_logprobs",
-                 "_ready", "_spoke", "_streamed")  # fmt: skip
+    __slots__ = ("_begun", "_blame", "_done", "_events", "_finished", "_reading", "_ready",
+                 "_spoke", "_streamed")  # fmt: skip
 
-    def __init__(
-        self, streamed: Streamed, dialect: Dialect, blame: Blame, *, keep_logprobs: bool
-    ) -> None:
+    def __init__(self, streamed: Streamed, reading: Reading, blame: Blame) -> None:
         self._streamed = streamed
         self._blame = blame
-        self._dialect: Dialect = dialect
-        self._keep_logprobs = keep_logprobs
+        self._reading = reading
         self._events = EventParser()
         self._ready: deque[ChatChunk] = deque()
         self._begun = self._spoke = self._finished = self._done = False
@@ -92,7 +107,8 @@ class CompletionStream:
     async def _require_events(self) -> None:
         status = self._streamed.status
         if not 200 <= status < 300:
-            raise failure(status, await self._streamed.read(_EXPLANATION_BYTES))
+            explanation = await self._streamed.read(_EXPLANATION_BYTES)
+            raise failure(status, self._streamed.headers, explanation)
         kind = self._streamed.headers.get(b"content-type", b"")
         if not kind.lower().startswith(b"text/event-stream"):
             raise BackendBroken("the upstream was asked for a stream and sent something else")
@@ -110,7 +126,12 @@ class CompletionStream:
             if event.data == b"[DONE]":
                 self._end()
                 return
-            self._take(read_chunk(event.data, self._dialect, keep_logprobs=self._keep_logprobs))
+            self._take(self._read(event.data))
+
+    def _read(self, event: bytes) -> Piece:
+        how = self._reading
+        body = event if how.clean is None else how.clean(event)
+        return read_chunk(body, how.dialect, keep_logprobs=how.keep_logprobs)
 
     def _take(self, piece: Piece) -> None:
         chunk = piece.chunk

@@ -13,7 +13,7 @@ import msgspec
 from lockgate.ai.models import frames
 from lockgate.ai.models.elements import raw
 from lockgate.ai.models.hosted import Hosted, read
-from lockgate.core.errors import BackendRejected
+from lockgate.core.errors import BackendRejected, InputRejected
 from lockgate.core.exchange import Answer, Evidenced
 from lockgate.core.payload import Reply, Rows, RowsReply, Tensors, TensorsReply
 from lockgate.core.ports import Ask
@@ -67,7 +67,7 @@ class SklearnBackend:
     def _packed(self, request: Tensors) -> Tensors:
         try:
             inputs = tuple(msgspec.structs.replace(t, data=raw(t)) for t in request.inputs)
-        except BackendRejected as error:
+        except InputRejected as error:
             error.target = self._name
             raise
         return msgspec.structs.replace(request, inputs=inputs)

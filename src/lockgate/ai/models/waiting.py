@@ -15,6 +15,7 @@ from lockgate.core.errors import (
     BackendGone,
     BackendRejected,
     BackendTimeout,
+    InputRejected,
 )
 from lockgate.core.payload import ChatChunk
 
@@ -22,7 +23,14 @@ BUFFERED: Final = 8_000_000
 """Characters of a stream kept for a caller that reads too slowly, before it is given up."""
 _ERRORS: Final = {
     kind.code: kind
-    for kind in (BackendBroken, BackendBusy, BackendGone, BackendRejected, BackendTimeout)
+    for kind in (
+        BackendBroken,
+        BackendBusy,
+        BackendGone,
+        BackendRejected,
+        BackendTimeout,
+        InputRejected,
+    )
 }
 
 
@@ -155,5 +163,6 @@ def _error_of(
     frame: frames.Reply | frames.Chunk | frames.End | frames.Fault, name: str
 ) -> BackendError:
     if isinstance(frame, frames.Fault):
-        return _ERRORS.get(frame.code, BackendBroken)(frame.message, target=name)
+        kind = _ERRORS.get(frame.code, BackendBroken)
+        return kind(frame.message, said=frame.said, target=name)
     return BackendBroken("the runner answered in another form than it was asked for", target=name)

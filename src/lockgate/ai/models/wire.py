@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from lockgate.ai.models.wire_line import Line
 from lockgate.ai.models.wire_origin import Origin, header_block, request_head
 from lockgate.ai.models.wire_response import Response, Stale
+from lockgate.ai.models.wire_secrets import Secrets
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendError, BackendGone, BackendTimeout
 
@@ -27,7 +28,6 @@ __all__ = ["MAX_BODY", "Origin", "Response", "Streamed", "Wire"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a response that is not streamed."""
-_SECRET_CHARS = 8  # a shorter word of a header is no secret worth the name
 _CLOSED = "the connections to {} have been closed"
 
 
@@ -40,6 +40,9 @@ class Wire:
         connect_timeout: Seconds until a new connection must stand, TLS included.
         tls: For https; the system's certificate authorities by default.
         max_body: Bytes that a whole response may have.
+
+    Attributes:
+        secrets: What of the headers must not come back.
 
     Raises:
         ValueError: A header could not be sent safely.
@@ -57,8 +60,7 @@ class Wire:
     ) -> None:
         self.origin = origin
         self._headers = header_block(headers)
-        words = (word for value in headers.values() for word in value.split())
-        self._secrets = tuple(word for word in words if len(word) >= _SECRET_CHARS)
+        self.secrets = Secrets(headers)
         self._limit = limit
         self._connect_timeout = connect_timeout
         self._tls = (tls or ssl.create_default_context()) if origin.scheme == "https" else None
@@ -125,12 +127,6 @@ class Wire:
         line.rest()
         self.freed(line)
         return True
-
-    def scrub(self, text: str) -> str:
-        """Blank out this wire's own secrets in *text*, e.g. in words that an upstream sent back."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
 
     async def close(self) -> None:
         """Cut all connections; requests in flight and waiting ones fail with `BackendGone`."""

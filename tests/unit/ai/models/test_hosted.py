@@ -19,6 +19,7 @@ from lockgate.core.errors import (
     BackendGone,
     BackendRejected,
     BackendTimeout,
+    InputRejected,
 )
 from lockgate.core.payload import ChatChunk, Json, Message, Rows
 
@@ -58,7 +59,9 @@ class Obedient:
         if order == "wait":
             await self.go.wait()
         elif order == "reject":
-            raise BackendRejected("not like this")
+            raise BackendRejected("not like this", said="said so")
+        elif order == "refuse":
+            raise InputRejected("not what you said", said="said so")
         elif order == "crash":
             raise ZeroDivisionError("a bug")
         elif order == "huge":
@@ -268,21 +271,29 @@ async def test_a_dead_replica_does_not_slow_the_others(tmp_path: Path, hosted_by
 
 
 @pytest.mark.parametrize(
-    ("order", "error", "message"),
+    ("order", "error", "message", "said"),
     [
-        ("reject", BackendRejected, "not like this"),
-        ("crash", BackendBroken, "the runner failed with ZeroDivisionError: a bug"),
-        ("huge", BackendBroken, "the answer is 64,00"),
+        ("reject", BackendRejected, "not like this", "said so"),
+        ("refuse", InputRejected, "not what you said", "said so"),
+        ("crash", BackendBroken, "the runner failed with ZeroDivisionError$", ""),
+        ("huge", BackendBroken, "the answer is 64,00", ""),
     ],
 )
 async def test_errors_keep_their_kind(
-    tmp_path: Path, hosted_by: HostedBy, order: str, error: type[BackendError], message: str
+    tmp_path: Path,
+    hosted_by: HostedBy,
+    order: str,
+    error: type[BackendError],
+    message: str,
+    said: str,
 ) -> None:
-    """What goes wrong in a runner arrives as the same fact, with the model's name."""
+    """What goes wrong in a runner arrives as the same fact, with its words and the model's name."""
     async with runners(tmp_path) as (runner,):
         hosted = hosted_by(runner)
         with pytest.raises(error, match=message) as raised:
             await ask(hosted, order)
+        assert type(raised.value) is error
+        assert raised.value.said == said
         assert raised.value.target == "m"
         assert await ask(hosted, "still there") == "still there"
 
@@ -336,7 +347,7 @@ async def test_what_the_line_cannot_carry_is_rejected(
     """Too large a number or body is the caller's mistake; the line stays up."""
     async with runners(tmp_path) as (runner,):
         hosted = hosted_by(runner)
-        with pytest.raises(BackendRejected):
+        with pytest.raises(InputRejected):
             await ask(hosted, value)
         assert await ask(hosted, 1) == 1
 

@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from lockgate.ai.models.openai_ask import Dialect, as_text, chat_body, response_format, rows_body
-from lockgate.ai.models.openai_reply import failure, read_chunk, read_whole
-from lockgate.core.errors import (
-    BackendBroken,
-    BackendBusy,
-    BackendError,
-    BackendGone,
-    BackendRejected,
-    BackendTimeout,
-)
+from lockgate.ai.models.openai_reply import read_chunk, read_whole
+from lockgate.core.errors import BackendBroken, BackendError
 from lockgate.core.exchange import Signal
 from lockgate.core.payload import (
     Json,
@@ -294,52 +287,31 @@ def test_no_answer_surprises(value: Json) -> None:
             continue
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (301, BackendRejected),
-        (400, BackendRejected),
-        (401, BackendRejected),
-        (403, BackendRejected),
-        (404, BackendRejected),
-        (408, BackendTimeout),
-        (413, BackendRejected),
-        (422, BackendRejected),
-        (429, BackendBusy),
-        (500, BackendGone),
-        (502, BackendGone),
-        (503, BackendBusy),
-        (504, BackendTimeout),
-        (529, BackendBusy),
-    ],
-)
-def test_statuses(status: int, kind: type[BackendError]) -> None:
-    """Each status is the failure that decides rightly about the next step."""
-    assert type(failure(status, b"")) is kind
-    assert str(status) in failure(status, b"").message
+@pytest.mark.parametrize("count", ["-1", "10000001", "1" + "0" * 30])
+@pytest.mark.parametrize("which", ["prompt_tokens", "completion_tokens"])
+def test_counts_that_cannot_be(which: str, count: str) -> None:
+    """Nobody is billed by them: a whole answer is broken, a chunk has as good as no usage."""
+    usage = f'"usage":{{"{which}":{count}}}'
+    body = f'{{"choices":[{{"message":{{"content":"a"}}}}],{usage}}}'
+    with pytest.raises(BackendBroken, match="implausible usage"):
+        read_whole(body.encode(), "openai", keep_logprobs=False)
+    piece = read_chunk(f'{{"choices":[],{usage}}}'.encode(), "openai", keep_logprobs=False)
+    assert piece.chunk.usage is None
+    assert "usage" not in piece.chunk.fields
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        (b'{"error":{"message":"too long","type":"x"}}', ": too long"),
-        (b'{"error":"too long"}', ": too long"),
-        (b'{"message":"too long"}', ": too long"),
-        (b'{"detail":"too long"}', ": too long"),
-        (b'{"error":{"message":"a\\nb\\u001b[31m"}}', ": a b [31m"),
-        (b"<html>", ""),
-        (b"[]", ""),
-        (b'{"error":{"message":{"deep":1}}}', ""),
-        (b'{"error":{"message":"' + b"x" * 400 + b'"}}', ": " + "x" * 300 + "…"),
-    ],
-)
-def test_upstreams_own_words(body: bytes, said: str) -> None:
-    """The upstream's explanation is passed on: short, and without control characters."""
-    assert failure(400, body).message == "the upstream answered HTTP 400" + said
+def test_the_largest_counts_that_can_be() -> None:
+    """Ten million tokens are counted."""
+    body = b'{"choices":[],"usage":{"prompt_tokens":10000000,"completion_tokens":0}}'
+    usage = read_chunk(body, "openai", keep_logprobs=False).chunk.usage
+    assert usage == Usage(input_tokens=10_000_000)
 
 
-def test_refused_credential_is_ours() -> None:
-    """A refused credential is named as Lockgate's, and what the upstream says of it is not told."""
-    error = failure(401, b'{"error":{"message":"Incorrect API key provided: sk-abc"}}')
-    assert "Lockgate's own credential" in error.message
-    assert "sk-abc" not in error.message
+def test_reported_error_quotes_nobody() -> None:
+    """What an upstream says of an error goes where it is not recorded."""
+    body = b'{"error":{"message":"bad prompt: SECRET","type":"server_error"}}'
+    for read in (read_whole, read_chunk):
+        with pytest.raises(BackendBroken) as caught:
+            read(body, "openai", keep_logprobs=False)
+        assert caught.value.message == "the upstream reports an error (server_error)"
+        assert caught.value.said == "bad prompt: SECRET"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from lockgate.core.errors import (
     BackendBroken,
     BackendBusy,
     BackendError,
-    BackendGone,
     BackendRejected,
+    InputRejected,
 )
 from lockgate.core.payload import (
     ChatReply,
@@ -25,6 +26,7 @@ from tests.unit.ai.models.openai_bench import (
     REPLY,
     SCHEMA,
     STREAM,
+    TOKEN,
     ask,
     backend,
     chat,
@@ -51,7 +53,8 @@ async def test_whole_answer() -> None:
         (whole(b"<html>", headers={"Content-Type": "text/html"}), BackendBroken),
         (whole(b'{"error":{"message":"oops"}}'), BackendBroken),
         (whole(b'{"choices":[]}'), BackendBroken),
-        (whole(b"", 500), BackendGone),
+        (whole(b"", 500), BackendError),
+        (whole(b"", 400), InputRejected),
         (b"nonsense\r\n\r\n", BackendBroken),
     ],
 )
@@ -61,6 +64,7 @@ async def test_failures(answer: bytes, kind: type[BackendError], body: str) -> N
     async with backend(answer) as (made, upstream):
         with pytest.raises(kind) as caught:
             await made.answer(ask(chat(body)))
+        assert type(caught.value) is kind
         assert len(upstream.visits) == 1
     assert caught.value.target == "small"
     assert not caught.value.after_output
@@ -73,7 +77,26 @@ async def test_secret_that_is_sent_back_stays_here() -> None:
         with pytest.raises(BackendRejected) as caught:
             await made.answer(ask(chat(PLAIN)))
     assert "hunter22" not in str(caught.value)
-    assert "hunter22" not in caught.value.message
+    assert caught.value.said == "bad header: Bearer ***!"
+
+
+async def test_secret_in_an_answer_stays_here() -> None:
+    """An upstream that writes our credential into its answer does not get it any further."""
+    said = REPLY.replace(b"hi \\u00e4", b"you sent " + TOKEN.encode())
+    async with backend(whole(said)) as (made, _):
+        reply = (await made.answer(ask(chat(PLAIN)))).reply
+    assert isinstance(reply, ChatReply)
+    assert reply.text == "you sent ***"
+    assert TOKEN.encode() not in msgspec.json.encode(reply.fields)
+
+
+async def test_busy_upstream_says_when_to_come_back() -> None:
+    """Its `Retry-After` comes with the error, whether a stream was asked for or not."""
+    async with backend(whole(b"{}", 429, {"Retry-After": "7"})) as (made, _):
+        for body in (PLAIN, STREAM):
+            with pytest.raises(BackendBusy) as caught:
+                await made.answer(ask(chat(body)))
+            assert caught.value.retry_after_s == 7.0
 
 
 async def test_prediction() -> None:

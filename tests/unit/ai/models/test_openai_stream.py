@@ -329,9 +329,36 @@ async def test_strange_deltas_are_survived() -> None:
 
 
 async def test_reported_error_is_told() -> None:
-    """What the upstream reports in the middle of a stream is passed on, without our secret."""
+    """What the upstream reports in the middle of a stream is kept apart, without our secret."""
     error = event(b'{"error":{"message":"out of memory for hunter22hunter22"}}')
     async with backend([EVENTS_HEAD, ROLE, HI, error]) as (made, _):
         chunks = (await stream_of(made)).chunks
-        with pytest.raises(BackendBroken, match=r"out of memory for \*\*\*"):
+        with pytest.raises(BackendBroken, match=r"^the upstream reports an error$") as caught:
             await read(chunks, [])
+    assert caught.value.said == "out of memory for ***"
+
+
+async def test_secret_in_a_chunk_stays_here() -> None:
+    """An upstream that writes our credential into its stream does not get it any further."""
+    leak = event(b'{"choices":[{"delta":{"content":"you sent hunter22hunter22"}}]}')
+    chunks: list[ChatChunk] = []
+    async with backend([EVENTS_HEAD, ROLE, leak, STOP, DONE, LAST_CHUNK]) as (made, _):
+        await read((await stream_of(made)).chunks, chunks)
+    assert "".join(chunk.text for chunk in chunks) == "you sent ***"
+    assert b"hunter22" not in msgspec.json.encode([chunk.fields for chunk in chunks])
+
+
+async def test_counts_that_cannot_be_are_estimated() -> None:
+    """A whole answer put together from a stream counts its pieces where the upstream's count lies.
+
+    The count in the answer's body is then none, so that nothing contradicts the ledger.
+    """
+    lie = event(b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":%d}}' % 10**30)
+    async with backend([EVENTS_HEAD, HI, HI, STOP, lie, DONE, LAST_CHUNK], dialect="llama") as (
+        made,
+        _,
+    ):
+        answer = await made.answer(ask(chat(PLAIN)))
+    assert isinstance(answer.reply, ChatReply)
+    assert answer.usage == Usage(output_tokens=2)
+    assert "usage" not in answer.reply.fields

@@ -1,6 +1,7 @@
 """scikit-learn estimators behind the line give the numbers they give in process."""
 
 import hashlib
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from lockgate.ai.models.estimator import SklearnModel
 from lockgate.ai.models.hosting import Said
 from lockgate.ai.models.skops_file import load_estimator
 from lockgate.ai.models.threads import Threads
-from lockgate.core.errors import BackendRejected, ManifestError
+from lockgate.core.errors import BackendBroken, BackendRejected, InputRejected, ManifestError
 from lockgate.core.payload import Json, Message, Rows, Tensor, Tensors, TensorsReply
 
 pytestmark = pytest.mark.anyio
@@ -186,13 +187,19 @@ async def test_the_tensors_are_described(host: Host, pipeline: Any) -> None:
 # What is refused
 
 
+def told(error: InputRejected) -> str:
+    """Give what the caller is told."""
+    return error.said or error.message
+
+
 async def test_wrong_features_are_named(host: Host, pipeline: Any) -> None:
     """A missing and an unknown feature are both named."""
     row = row_of(X[0])
     row.input["radius"] = row.input.pop("mean radius")
-    with pytest.raises(BackendRejected) as raised:
+    with pytest.raises(InputRejected) as raised:
         await ask(host(pipeline, NAMES), row)
-    assert raised.value.message == "missing features: mean radius; unknown features: radius"
+    assert raised.value.said == "missing features: mean radius; unknown features: radius"
+    assert raised.value.message == "the input lacks 1 features and has 1 unknown ones"
 
 
 @pytest.mark.parametrize(
@@ -210,8 +217,9 @@ async def test_inputs_that_are_no_row_are_rejected(
     host: Host, pipeline: Any, value: Json, reason: str
 ) -> None:
     """Each says what is wrong with it; null is a missing number, on which the estimator decides."""
-    with pytest.raises(BackendRejected, match=reason):
+    with pytest.raises(InputRejected) as raised:
         await ask(host(pipeline, NAMES), Rows(input=value))
+    assert re.search(reason, told(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -236,8 +244,50 @@ async def test_tensors_that_do_not_fit_are_rejected(
     host: Host, pipeline: Any, tensors: tuple[Tensor, ...], names: tuple[str, ...], reason: str
 ) -> None:
     """Shape, number, content and wanted outputs are checked, and the reason is said."""
-    with pytest.raises(BackendRejected, match=reason):
+    with pytest.raises(InputRejected) as raised:
         await ask(host(pipeline), Tensors(inputs=tensors, outputs=names))
+    assert re.search(reason, told(raised.value))
+
+
+SECRET = "SECRET"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Rows(input={SECRET: 1.0}),
+        Rows(input=dict.fromkeys(NAMES, SECRET)),
+        Rows(input={name: [SECRET] for name in NAMES}),
+        Tensors(inputs=(tensor_of(X[:1]),), outputs=(SECRET,)),
+        Tensors(inputs=(Tensor(name=SECRET, datatype="FP64", shape=(1, 7), data=b""),)),
+        Tensors(inputs=(Tensor(name=SECRET, datatype="FP64", shape=(1, 30), data=b""),)),
+        Tensors(inputs=(Tensor(name="x", datatype=SECRET, shape=(1, 30), data=b""),)),
+    ],
+)
+async def test_refusals_quote_nobody(host: Host, pipeline: Any, question: Rows | Tensors) -> None:
+    """What is recorded of a refusal holds none of the names and values the caller gave."""
+    with pytest.raises(InputRejected) as raised:
+        await ask(host(pipeline, NAMES), question)
+    assert raised.value.message
+    assert SECRET not in str(raised.value)
+
+
+class Buggy(LinearRegression):
+    """An estimator with a bug, whose message quotes the input."""
+
+    def predict(self, X: Any) -> Any:  # noqa: N803 — scikit-learn's name
+        raise KeyError(f"no {X}")
+
+
+async def test_a_bug_in_an_estimator_quotes_nobody(
+    host: Host, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its type is recorded; message and traceback stay on the runner's stderr."""
+    with pytest.raises(BackendBroken) as raised:
+        await ask(host(Buggy().fit(X, Y)), Tensors(inputs=(tensor_of(X[:1]),)))
+    assert raised.value.message == "the estimator raised KeyError"
+    assert not raised.value.said
+    assert "KeyError" in capfd.readouterr().err
 
 
 async def test_messages_are_rejected(host: Host, pipeline: Any) -> None:
@@ -321,8 +371,9 @@ def test_integers_fit_or_are_refused(kind: tuple[str, str, int], number: int) ->
     if -(2**bits) <= number < 2**bits:
         assert raw(tensor) == np.array([number], dtype=dtype).tobytes()
     else:
-        with pytest.raises(BackendRejected, match=f"no {datatype}"):
+        with pytest.raises(InputRejected) as raised:
             raw(tensor)
+        assert f"no {datatype}" in raised.value.said
 
 
 @pytest.mark.parametrize(
@@ -345,8 +396,9 @@ def test_elements_of_another_kind_are_rejected(
     datatype: str, shape: tuple[int, ...], elements: list[Json] | bytes, reason: str
 ) -> None:
     """What does not fit the datatype or the shape says so, with the tensor's name."""
-    with pytest.raises(BackendRejected, match=f"tensor x: .*{reason}"):
+    with pytest.raises(InputRejected, match="an input tensor is not what") as raised:
         raw(Tensor(name="x", datatype=datatype, shape=shape, data=elements))
+    assert re.search(f"tensor x: .*{reason}", raised.value.said)
 
 
 def test_booleans_and_infinities_pass() -> None:

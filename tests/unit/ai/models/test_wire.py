@@ -657,7 +657,10 @@ async def test_close_while_connecting() -> None:
 async def test_secrets_are_blanked_out() -> None:
     """A credential that an upstream sends back does not get any further."""
     async with wired(ok) as (wire, _):
-        assert wire.scrub("no such key: hunter22!") == "no such key: ***!"
+        assert wire.secrets.scrub("no such key: hunter22!") == "no such key: ***!"
+        assert wire.secrets.scrub_body(b'{"a":"hunter22"}') == b'{"a":"***"}'
+        body = b'{"a":"Bearer"}'
+        assert wire.secrets.scrub_body(body) is body
 
 
 async def _negated(work: Awaitable[bool]) -> bool:
