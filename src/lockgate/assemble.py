@@ -109,7 +109,7 @@ async def open_house(loaded: Loaded, *, run_dir: Folder, token: str, worker: str
         identify=keyring,
         clock=clock,
         ids=ids,
-        checks=lambda: _checks(ping, backends),
+        checks=lambda: _checks(ping, keyring, record, backends),
         metrics=metrics.render,
         turned_away=metrics.turned_away,
     )
@@ -131,19 +131,27 @@ async def _watch_keys(generation: Generation, keyring: Keyring) -> asyncio.Task[
     return task
 
 
-async def _checks(ping: Ping, backends: Mapping[str, Backend]) -> tuple[Check, ...]:
-    """Look whether calls could be answered now: one real read, and every model's own word."""
+async def _checks(
+    ping: Ping, keyring: Keyring, record: Record, backends: Mapping[str, Backend]
+) -> tuple[Check, ...]:
+    """Look whether calls would be answered now: one real read, and every model's own word.
+
+    A database that does not answer is no reason to turn callers away once the keys are known:
+    calls go on, and the ledger follows when it is back.
+    """
     try:
         await ping()
         store = Check(name="store", ok=True)
     except StoreError as error:
-        store = Check(name="store", ok=False, detail=str(error))
+        store = Check(name="store", ok=False, detail=str(error), vital=not keyring.known)
+    said = "" if not record.failing else "calls cannot be written to the journal; is the disk full?"
+    journal = Check(name="journal", ok=not said, detail=said)
     ready = await asyncio.gather(*(backend.ready() for backend in backends.values()))
     models = (
         Check(name=f"model {name}", ok=ok, detail="" if ok else "nothing answers for it")
         for name, ok in zip(backends, ready, strict=True)
     )
-    return (store, *models)
+    return (store, journal, *models)
 
 
 def _backend(

@@ -29,6 +29,18 @@ def test_a_live_process_is_not_always_ready(open_door: Open) -> None:
     assert door.send("GET", "/v2/health/ready").status == 503
 
 
+def test_what_calls_can_do_without_does_not_turn_them_away(open_door: Open) -> None:
+    """A database that is down is said, and calls go on: they do not need it."""
+    store = Check(name="store", ok=False, detail="no answer", vital=False)
+    door = open_door(Plan(checks=(store, Check(name="journal", ok=True))))
+
+    got = door.send("GET", "/readyz")
+
+    assert (got.status, got.json()["status"]) == (200, "degraded")
+    assert got.json()["checks"][0]["detail"] == "no answer"
+    assert door.send("GET", "/v2/health/ready").status == 200
+
+
 def test_details_are_told_when_asked_for(door: Door) -> None:
     """`?verbose` lists what was looked at, also when all is well."""
     assert door.send("GET", "/readyz").json() == {"status": "ready"}

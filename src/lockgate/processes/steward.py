@@ -35,7 +35,7 @@ LAST_S: Final = 5.0
 """For the last look at the journal, once it is told to end."""
 _LONGEST_PAUSE_S = 2.0
 _WATCH_S = 1.0
-_NICE = 10  # when the machine is full, calls come first and the ledger follows later
+_NICE = 19  # when the machine is full, calls come first and the ledger follows later
 
 
 class Outage:

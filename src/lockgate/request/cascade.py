@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from lockgate.core.clock import Clock
+from lockgate.core.errors import InputRejected
 from lockgate.core.exchange import Exchange, Outcome
 from lockgate.request.call import RESERVE_S, Caller
 
@@ -29,13 +30,20 @@ class Cascade:
         self._clock = clock
 
     async def __call__(self, exchange: Exchange) -> Exchange:
-        """Try target after target while there is time; the last failure stays on the exchange."""
+        """Try target after target while there is time; the last failure stays on the exchange.
+
+        Raises:
+            InputRejected: The input is at fault, so nobody else is asked: a rung that answers
+                would pass the caller's mistake off as our uncertainty.
+        """
         if exchange.failure is not None:
             return exchange
         for name in exchange.plan:
             exchange = await self._caller.attempt(exchange, name)
             if exchange.answer is not None:
                 return msgspec.structs.replace(exchange, outcome=Outcome.ANSWERED)
+            if isinstance(exchange.failure, InputRejected):
+                raise exchange.failure
             if self._clock.monotonic() >= exchange.call.deadline - RESERVE_S:
                 break
         return exchange

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from lockgate.core.clock import Clock
-from lockgate.core.errors import CallError, CallRefused, InvalidCall, LockgateError
+from lockgate.core.errors import CallError, CallRefused, InputRejected, InvalidCall, LockgateError
 from lockgate.core.exchange import Call, Exchange, Note, Outcome
 from lockgate.core.ports import Stage
 from lockgate.request.record import Record
@@ -130,10 +130,13 @@ class _Run:
 
 
 def _ended(exchange: Exchange, error: LockgateError) -> Exchange:
+    outcome = Outcome.FAILED
     if isinstance(error, CallRefused):
         outcome = Outcome.REFUSED
-    elif isinstance(error, CallError) and exchange.attempts == () and exchange.failure is None:
+    elif isinstance(error, InputRejected) or _was_not_let_in(exchange, error):
         outcome = Outcome.REJECTED
-    else:
-        outcome = Outcome.FAILED
     return msgspec.structs.replace(exchange, answer=None, failure=error, outcome=outcome)
+
+
+def _was_not_let_in(exchange: Exchange, error: LockgateError) -> bool:
+    return isinstance(error, CallError) and not exchange.attempts and exchange.failure is None

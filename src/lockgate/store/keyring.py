@@ -58,6 +58,11 @@ class Keyring:
         self._locks: Mapping[str, _Lock] | None = None
         self.unused = False
 
+    @property
+    def known(self) -> bool:
+        """Whether the keys have been read at least once."""
+        return self._locks is not None
+
     def __call__(self, presented: str | None) -> Caller:
         """Identify the holder of an API key.
 

@@ -13,6 +13,7 @@ from lockgate.core.errors import (
     BackendGone,
     BackendTimeout,
     CallRefused,
+    InputRejected,
     InvalidCall,
     NotAllowed,
     Overloaded,
@@ -502,3 +503,23 @@ async def test_keys_are_texts_too() -> None:
     assert backend.asked[0].request == rows({"my [gone]": [{"[gone]": 2}]})
     assert exchange.answer is not None
     assert exchange.answer.reply == RowsReply(output={"[gone]": 1})
+
+
+async def test_the_callers_fault_is_not_dressed_as_uncertainty() -> None:
+    """What a model says of the input goes back as a 400; no other target, no rung answers."""
+    fault = InputRejected("the upstream answered HTTP 400", said="too long", target="small")
+    other = FakeBackend([a_reply()])
+    bench = Bench(
+        {"small": FakeBackend([fault]), "large": other},
+        plan=("small", "large"),
+        ladder=("large", "uncertain"),
+    )
+    path = bench.path()
+
+    exchange = await path.carry(a_call())
+    path.record(exchange, 400)
+
+    assert exchange.outcome is Outcome.REJECTED
+    assert exchange.failure is fault
+    assert other.asked == []
+    assert "too long" not in repr(bench.recorder.entries[0])

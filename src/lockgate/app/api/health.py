@@ -24,11 +24,18 @@ async def livez(_front: Front, arrival: Arrival) -> None:
 async def readyz(front: Front, arrival: Arrival) -> None:
     """Say whether calls would be answered now; `?verbose` lists what was looked at."""
     checks = await front.checks()
-    ok = all(check.ok for check in checks)
-    told: dict[str, object] = {"status": "ready" if ok else "not ready"}
-    if not ok or arrival.query.startswith(b"verbose"):
+    ok = all(check.ok for check in checks if check.vital)
+    well = all(check.ok for check in checks)
+    told: dict[str, object] = {"status": _status(ready=ok, well=well)}
+    if not well or arrival.query.startswith(b"verbose"):
         told["checks"] = [_told(check) for check in checks]
     arrival.respond(Response(200 if ok else 503, msgspec.json.encode(told)))
+
+
+def _status(*, ready: bool, well: bool) -> str:
+    if not ready:
+        return "not ready"
+    return "ready" if well else "degraded"
 
 
 def _told(check: Check) -> dict[str, object]:

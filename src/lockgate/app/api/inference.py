@@ -37,7 +37,8 @@ async def live(_front: Front, arrival: Arrival) -> None:
 
 async def ready(front: Front, arrival: Arrival) -> None:
     """Say whether calls would be answered now."""
-    _say_ready(arrival, ready=all(check.ok for check in await front.checks()))
+    checks = await front.checks()
+    _say_ready(arrival, ready=all(check.ok for check in checks if check.vital))
 
 
 def _say_ready(arrival: Arrival, *, ready: bool, name: str = "") -> None:

@@ -87,11 +87,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that must be so before calls are let in, and what was found."""
+    """One thing that was looked at to know whether calls would be answered, and what was found.
+
+    Attributes:
+        vital: Without it calls are not answered; otherwise they are, and it is only said.
+    """
 
     name: str
     ok: bool
     detail: str = ""
+    vital: bool = True
 
 
 def ignore(code: str) -> None:

@@ -26,6 +26,7 @@ from lockgate.core.errors import (
     BackendTimeout,
     CallError,
     ContractBroken,
+    InputRejected,
     InvalidCall,
     LockgateError,
     MethodNotAllowed,
@@ -80,8 +81,9 @@ _WHAT_A_MODEL_DID: Final[tuple[tuple[type[BackendError], str], ...]] = (
     (BackendTimeout, "did not answer in time"),
     (BackendGone, "could not be reached, or cut the line"),
     (BackendBusy, "has too much to do"),
+    (InputRejected, "does not accept this input"),
     (BackendRejected, "does not accept what it was sent"),
-    (BackendBroken, "answered, but not in its protocol"),
+    (BackendBroken, "answered, but not in its protocol, or failed inside"),
     (NotSure, "was not sure enough of its answer"),
     (ContractBroken, "gave an answer that breaks the service's contract"),
 )
@@ -131,7 +133,8 @@ def _message(error: LockgateError, request_id: str) -> str:
     if isinstance(error, BackendError):
         did = next((did for kind, did in _WHAT_A_MODEL_DID if isinstance(error, kind)), "failed")
         who = f"model '{error.target}'" if error.target else "the model"
-        why = f" ({error.message})" if isinstance(error, BackendRejected) else ""
+        rejected = isinstance(error, BackendRejected)
+        why = f" ({error.said or error.message})" if rejected else ""
         return f"{who} {did}{why}; `lockgate explain {request_id}` shows every attempt"
     if isinstance(error, StoreError):
         return "the call could not be recorded, so it is not answered; try again"
@@ -143,7 +146,7 @@ def _advice(error: LockgateError) -> bytes:
     lines = b""
     if not error.retryable:
         lines += b"x-should-retry: false\r\n"
-    if isinstance(error, CallError) and error.retry_after_s is not None:
+    if isinstance(error, CallError | BackendError) and error.retry_after_s is not None:
         lines += b"retry-after: %d\r\n" % math.ceil(error.retry_after_s)
         lines += b"retry-after-ms: %d\r\n" % math.ceil(error.retry_after_s * 1000)
     if isinstance(error, Unauthenticated):
