@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from lockgate.ai.models.function import FunctionBackend
+from lockgate.core.errors import BackendBroken
 from lockgate.core.payload import Chat, Message, Rows
 from lockgate.core.ports import Backend
-from lockgate.testing.conformance.backend import BackendPromises, StreamPromises
+from lockgate.testing.conformance.backend import BackendPromises, StreamPromises, ask_for
 from tests.processes import runner_functions
 from tests.processes.runners import Runner, write_manifest
 
@@ -65,6 +66,35 @@ async def run(kind: type[Harness], project: Path, function: str) -> AsyncIterato
         harness = kind(runner.started(), project / "working")
         yield harness
         await harness.backend.close()
+    finally:
+        runner.kill()
+
+
+FAILING = """
+def fail(given: str) -> str:
+    raise ValueError("boom " + given)
+"""
+
+
+@pytest.mark.anyio
+async def test_what_a_function_raises_quotes_nobody(project: Path) -> None:
+    """Only its type leaves the runner process, for predictions, chats and streams."""
+    (project / "failing.py").write_text(FAILING)
+    sections = {"m": '{kind: function, call: "failing:fail"}'}
+    runner = Runner(write_manifest(project, sections), project / "run", "m")
+    secret = Message("user", "SECRET")
+    backend = FunctionBackend("m", runner.started().hosted())
+    try:
+        for question in (
+            Rows(input="SECRET"),
+            Chat(fields={}, messages=(secret,)),
+            Chat(fields={}, messages=(secret,), stream=True),
+        ):
+            with pytest.raises(BackendBroken) as raised:
+                await backend.answer(ask_for(question))
+            assert raised.value.message == "the function raised ValueError"
+            assert not raised.value.said
+        await backend.close()
     finally:
         runner.kill()
 

@@ -12,7 +12,7 @@ import pytest
 from lockgate.ai.models.llama import LlamaBackend
 from lockgate.ai.models.openai import OpenAIBackend
 from lockgate.ai.models.wire import Origin, Wire
-from lockgate.core.errors import BackendRejected
+from lockgate.core.errors import BackendRejected, InputRejected
 from lockgate.core.payload import Chat, ChatReply, Message
 from lockgate.core.ports import Backend
 from lockgate.testing.conformance.backend import BackendPromises, StreamPromises, ask_for
@@ -34,6 +34,17 @@ def chat(text: str, tokens: int, *, stream: bool = False) -> Chat:
     }
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
     return Chat(fields=fields, messages=(Message("user", text),), stream=stream)
+
+
+def with_image(*, stream: bool) -> Chat:
+    """Make a request that shows an image."""
+    dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{dot}"}}
+    messages = msgspec.json.encode([{"role": "user", "content": [part]}])
+    plain = chat("", 4, stream=stream)
+    return msgspec.structs.replace(
+        plain, fields={**plain.fields, "messages": msgspec.Raw(messages)}
+    )
 
 
 def backend_of(runner: Runner, token: str = TOKEN) -> OpenAIBackend:
@@ -102,6 +113,29 @@ async def test_the_server_demands_the_run_s_token(runner: Runner) -> None:
     backend = backend_of(runner, token="another-token")
     with pytest.raises(BackendRejected):
         await backend.answer(ask_for(Harness.question))
+    await backend.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_the_caller_is_told_what_the_model_does_not_take(
+    runner: Runner, stream: bool
+) -> None:
+    """A text that is too long and an image are the caller's faults, and llama.cpp's words say so.
+
+    Nothing of them is in the message, which is recorded, and the server goes on.
+    """
+    backend = backend_of(runner)
+    question = chat("SECRET " * 20_000, 4, stream=stream)
+    with pytest.raises(InputRejected) as raised:
+        await backend.answer(ask_for(question))
+    assert raised.value.message == "the upstream answered HTTP 400 (exceed_context_size_error)"
+    assert "context size" in raised.value.said
+    with pytest.raises(InputRejected) as raised:
+        await backend.answer(ask_for(with_image(stream=stream)))
+    assert raised.value.message.startswith("the upstream answered HTTP ")
+    assert "image input is not supported" in raised.value.said
+    await backend.answer(ask_for(Harness.question))
     await backend.close()
 
 

@@ -50,6 +50,7 @@ class _Said(msgspec.Struct):
 class _Counts(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -193,7 +194,7 @@ def _usage(counts: _Counts | None) -> Usage | None:
     if counts is None:
         return None
     given, made = counts.prompt_tokens or 0, counts.completion_tokens or 0
-    if not (0 <= given <= _MOST_TOKENS and 0 <= made <= _MOST_TOKENS):
+    if any(not 0 <= count <= _MOST_TOKENS for count in (given, made, counts.total_tokens or 0)):
         return None
     return Usage(input_tokens=given, output_tokens=made)
 

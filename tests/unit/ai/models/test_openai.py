@@ -288,7 +288,7 @@ def test_no_answer_surprises(value: Json) -> None:
 
 
 @pytest.mark.parametrize("count", ["-1", "10000001", "1" + "0" * 30])
-@pytest.mark.parametrize("which", ["prompt_tokens", "completion_tokens"])
+@pytest.mark.parametrize("which", ["prompt_tokens", "completion_tokens", "total_tokens"])
 def test_counts_that_cannot_be(which: str, count: str) -> None:
     """Nobody is billed by them: a whole answer is broken, a chunk has as good as no usage."""
     usage = f'"usage":{{"{which}":{count}}}'
