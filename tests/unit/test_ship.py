@@ -18,7 +18,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
 import lockgate
@@ -295,6 +295,18 @@ def test_functions_that_source_cannot_carry(function: Any, says: str) -> None:
     with pytest.raises(NotShipped, match=says):
         ship(function, name="m", example={"number": 1})
     assert list(Path().iterdir()) == []
+
+
+def test_a_pipeline_with_a_lambda() -> None:
+    """The step that holds the lambda is named, and what to do about it."""
+    nameless: Any = eval("lambda rows: rows")
+    step = FunctionTransformer(nameless)
+    model = make_pipeline(StandardScaler(), step, LogisticRegression())
+    model.fit(DATA.data[:, :3], DATA.target)
+    with pytest.raises(NotShipped, match="`func` of the step `functiontransformer` is a lambda"):
+        ship(model, name="x", example=DATA.data[:5, :3])
+    with pytest.raises(NotShipped, match="with `def` in a module beside the manifest"):
+        ship(model, name="x", example=DATA.data[:5, :3])
 
 
 def test_the_card(forest: Any) -> None:

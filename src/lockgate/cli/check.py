@@ -31,7 +31,8 @@ def check(
 ) -> int:
     """Check a manifest: form, references, secrets in plain sight, rules that can never match.
 
-    Exit code 0 if it can be served, 2 if not. Every environment is checked, or the one named.
+    Exit code 0 if it can be served, 2 if not; secrets that are not set here are warnings. Every
+    environment is checked, or the one named.
 
     Example: `lockgate check --env production --resolved`
 
@@ -45,6 +46,7 @@ def check(
     path = path / "lockgate.yaml" if path.is_dir() else path
     examined = examine(path, env=env, environ=os.environ, deep=deep)
     findings = _everywhere(path, examined) if env is None else examined.findings
+    findings = in_order((*findings, *examined.unset()))
     wrong = [finding for finding in findings if finding.severity == "error"]
     if as_json:
         print(json.dumps([_facts(finding, path) for finding in findings], indent=2))

@@ -10,6 +10,7 @@ from contextlib import closing
 from lockgate.cli.examination import Check, Ground, Level, Line
 from lockgate.core.errors import ManifestError
 from lockgate.manifest.findings import Finding
+from lockgate.manifest.kept import references
 from lockgate.manifest.load import Loaded
 from lockgate.manifest.schema import EnvSecret, FileSecret, LlamaModel, OpenAIModel, SklearnModel
 from lockgate.processes import front_door
@@ -76,21 +77,13 @@ def _extras(loaded: Loaded) -> Iterator[Line]:
 
 
 def _secrets(loaded: Loaded) -> Iterator[Line]:
-    for where, secret in _secret_references(loaded):
-        named = f"{where}: {_reference(secret)}"
+    for trace, secret in references(loaded.manifest):
+        named = f"{'.'.join(map(str, trace))}: {_reference(secret)}"
         try:
             loaded.secret(secret)
             yield Line("secrets", Level.OK, f"{named} is there")
         except ManifestError:
             yield Line("secrets", Level.FAIL, f"{named} is not there", _provide(secret))
-
-
-def _secret_references(loaded: Loaded) -> Iterator[tuple[str, EnvSecret | FileSecret]]:
-    if not isinstance(loaded.manifest.store, str):
-        yield "store", loaded.manifest.store
-    for name, model in loaded.manifest.models.items():
-        if isinstance(model, OpenAIModel) and model.key is not None:
-            yield f"models.{name}.key", model.key
 
 
 def _reference(secret: EnvSecret | FileSecret) -> str:

@@ -40,7 +40,7 @@ def init(
     for note in begun.notes:
         print(f"note: {note}")
     load(folder / MANIFEST, environ=os.environ)
-    print("next: lockgate check · lockgate serve")
+    print("next: lockgate check · lockgate key create --tenant me · lockgate serve")
     return 0
 
 

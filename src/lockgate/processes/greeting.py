@@ -16,11 +16,12 @@ def greeting(manifest: Manifest, url: str, *, has_key: bool) -> Iterator[str]:
         path = "chat/completions" if service.kind == "chat" else f"services/{name}/predict"
         yield f"  {name:<{width}}  POST {url}/v1/{path}"
     yield f"  {'also':<{width}}  GET  {url}/readyz  /metrics  /v1/models  /openapi.json"
-    yield "Call it:"
-    yield from _curl(manifest, url)
     if not has_key:
         yield "No API key exists yet, so every call gets 401. Make one:"
         yield "  lockgate key create --tenant me"
+    yield "Call it:"
+    yield "  export LOCKGATE_KEY=lg-…   # the key that `lockgate key create --tenant me` shows"
+    yield from _curl(manifest, url)
 
 
 def _curl(manifest: Manifest, url: str) -> Iterator[str]:

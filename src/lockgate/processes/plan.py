@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lockgate.manifest.load import Loaded, load
+from lockgate.core.errors import ManifestError
+from lockgate.manifest.findings import rendered
+from lockgate.manifest.load import Loaded, examine
 from lockgate.manifest.schema import Manifest, OpenAIModel
 from lockgate.processes.child import Role, Spec
 
@@ -32,9 +34,16 @@ def load_for_serving(asked: Asked, environ: Mapping[str, str]) -> Loaded:
     """Load the manifest; what was asked for goes before what it says.
 
     Raises:
-        ManifestError: It cannot be served; holds all findings.
+        ManifestError: It cannot be served, or a secret that it needs is not there; holds all
+            findings.
     """
-    loaded = load(asked.manifest, env=asked.env, environ=environ)
+    examination = examine(asked.manifest, env=asked.env, environ=environ)
+    loaded = examination.loaded
+    if loaded is None:
+        raise ManifestError(examination.errors)
+    unset = [replace(finding, severity="error") for finding in examination.unset()]
+    if unset:
+        raise ManifestError(tuple(rendered(finding, examination.source) for finding in unset))
     wanted = {"host": asked.host, "port": asked.port, "workers": asked.workers}
     given = {name: value for name, value in wanted.items() if value is not None}
     serve = loaded.manifest.serve.model_copy(update=given)

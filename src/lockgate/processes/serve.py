@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -56,7 +57,7 @@ def serve(asked: Asked, environ: Mapping[str, str]) -> int:
             front_door.listen(address) as door,
             serving.run_dir(longest_socket_name(loaded.manifest)) as run,
         ):
-            desk = Desk(loaded, door, run, has_key=has_key)
+            desk = Desk(loaded, door, run, has_key=has_key, alone=LIFELINE not in environ)
             try:
                 return _supervise(desk, asked, environ)
             finally:
@@ -95,14 +96,21 @@ def prepare_store(loaded: Loaded) -> bool:
 
 
 class Desk:
-    """What the supervisor reports to: the terminal, and `run.json`."""
+    """What the supervisor reports to: the terminal, and `run.json`.
 
-    def __init__(self, loaded: Loaded, door: socket.socket, run: Path, *, has_key: bool) -> None:
+    Args:
+        alone: Nobody else tells the user how to call it, as the demo does.
+    """
+
+    def __init__(
+        self, loaded: Loaded, door: socket.socket, run: Path, *, has_key: bool, alone: bool = True
+    ) -> None:
         self.loaded = loaded
         self.door = door
         self.run = run
         self.voice = Voice()
         self._has_key = has_key
+        self._alone = alone
         self._serving = serving.Serving(
             pid=os.getpid(),
             url=front_door.bound(door).url,
@@ -124,7 +132,8 @@ class Desk:
 
     def _greet(self) -> None:
         self._note(msgspec.structs.replace(self._serving, ready=True))
-        for line in greeting(self.loaded.manifest, self._serving.url, has_key=self._has_key):
+        lines = greeting(self.loaded.manifest, self._serving.url, has_key=self._has_key)
+        for line in lines if self._alone else islice(lines, 1):
             self.voice.say(line)
 
     def _draining(self) -> None:

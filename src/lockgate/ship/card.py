@@ -74,9 +74,9 @@ class Shipped:
 
     @property
     def next(self) -> str:
-        """The command that serves it."""
+        """The commands that make a key, once, and serve it."""
         folder = "" if self.directory == Path() else f"cd {self.directory} && "
-        return f"{folder}lockgate serve"
+        return f"{folder}lockgate key create --tenant me && lockgate serve"
 
     def __repr__(self) -> str:
         lines = [f"{self.name} is ready in {self.directory}"]

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import isfunction
 from typing import Any
 
 from lockgate.core.payload import Json
@@ -54,6 +55,7 @@ def pack_estimator(
             something else once it is loaded again.
     """
     _demand_fitted(model)
+    _demand_named_functions(model)
     examples = examples_of(example)
     traits = _traits(model, examples, labels)
     if at_least is not None and not traits.gives_probabilities:
@@ -88,6 +90,23 @@ def _demand_fitted(model: Any) -> None:
         check_is_fitted(model)
     except NotFittedError as error:
         raise NotShipped(f"{type(model).__name__} is not fitted: call fit first") from error
+
+
+def _demand_named_functions(model: Any) -> None:
+    """Refuse functions that another process cannot import, at whatever step they are."""
+    for key, value in model.get_params(deep=True).items():
+        if not isfunction(value):
+            continue
+        name, where = value.__name__, f"`{key}`"
+        step = key.rpartition("__")[0]
+        if step:
+            where = f"`{key.rpartition('__')[2]}` of the step `{step}`"
+        if name == "<lambda>" or value.__module__ == "__main__" or "<locals>" in value.__qualname__:
+            what = "a lambda" if name == "<lambda>" else f"the function `{name}`"
+            raise NotShipped(
+                f"{where} is {what}, which the served model could not import: write it with "
+                "`def` in a module beside the manifest, import it from there, and fit again"
+            )
 
 
 def _traits(model: Any, examples: Examples, labels: Sequence[object] | None) -> _Traits:

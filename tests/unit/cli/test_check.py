@@ -25,6 +25,7 @@ environments:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with a good manifest."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LLM_KEY", "hush-hush")
     (tmp_path / "app.py").write_text("def answer(text: str) -> str:\n    return text\n")
     (tmp_path / "lockgate.yaml").write_text(GOOD)
     return tmp_path
@@ -79,6 +80,19 @@ def test_warnings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "lockgate.yaml").write_text(GOOD.partition("environments")[0])
     assert lockgate("check") == 0
     assert "warning[LG1107]" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_secret_that_is_not_set_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a warning at its place, with what to do: it may be set where it is served."""
+    monkeypatch.delenv("LLM_KEY")
+    assert lockgate("check") == 0
+    said = capsys.readouterr()
+    assert "lockgate.yaml:4:68: warning[LG1203]: `models.spare.key`" in said.err
+    assert "export LLM_KEY=…" in said.err
+    assert "is fine" in said.out
 
 
 def test_resolved(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -37,6 +41,12 @@ def project(tmp_path: Path) -> Path:
     Keys(store).create("tests")
     store.close()
     return tmp_path
+
+
+class Room(NamedTuple):
+    """What is left on a disk."""
+
+    free: int
 
 
 class Doctor:
@@ -180,6 +190,39 @@ def test_a_model_without_a_digest_is_pointed_out(
     it = Doctor(project, capsys)
     assert it.code == NO
     assert "LG1108" in it.faults()["manifest"].said
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EROFS, "mount it writable"), (errno.EACCES, "chown")]
+)
+def test_a_folder_that_cannot_be_written_to(
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    advice: str,
+) -> None:
+    """What helps depends on why: on a read-only mount another owner does not."""
+
+    def refuse(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    fault = Doctor(project, capsys).faults()["state folder"]
+    assert os.strerror(number) in fault.said
+    assert advice in fault.mend
+
+
+def test_little_room_is_said_in_megabytes(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A size below a gigabyte is not rounded to nothing."""
+
+    def room(_: Path) -> Room:
+        return Room(12_300_000)
+
+    monkeypatch.setattr(shutil, "disk_usage", room)
+    assert "only 12 MB free" in Doctor(project, capsys).faults()["disk"].said
 
 
 def test_a_journal_that_piles_up_is_a_warning(

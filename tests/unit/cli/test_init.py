@@ -14,7 +14,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from lockgate.cli.app import run
 from lockgate.manifest.load import Loaded, load
-from lockgate.manifest.schema import FunctionModel, LlamaModel, SklearnModel
+from lockgate.manifest.schema import FunctionModel, LlamaModel, SklearnModel, UncertainRung
+
+ONNX = b"\x08\x09\x12\x04test\x3a\x03\x12\x01g\x42\x02\x10\x12"
+"""A model's outermost layer: version 9, producer, graph, operator set."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +95,7 @@ def test_from_a_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_from_an_onnx_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An ONNX file gets a function that loads it; the package that it needs is named."""
-    (folder / "iris.onnx").write_bytes(b"onnx")
+    (folder / "iris.onnx").write_bytes(ONNX)
     model = begun("--from", "iris.onnx").manifest.models["iris"]
     assert isinstance(model, FunctionModel)
     assert model.call == "iris_onnx:predict"
@@ -102,12 +105,31 @@ def test_from_an_onnx_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "pip install onnxruntime" in capsys.readouterr().out
 
 
-def test_from_a_prompt(folder: Path) -> None:
-    """A prompt becomes a chat service on the small model that is installed."""
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"onnx", bytes(range(256)), ONNX[:-1], ONNX + b"\x00", ONNX[:2], ONNX[2:], b"\x08" * 99],
+    ids=range(8),
+)
+def test_from_a_file_that_is_no_onnx_model(
+    folder: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    """Anything but a version and a graph, complete, is refused, and nothing is written."""
+    (folder / "iris.onnx").write_bytes(content)
+    assert init("--from", "iris.onnx") == 2
+    assert "not an ONNX model" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["iris.onnx"]
+
+
+def test_from_a_prompt(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A prompt becomes a chat service on the small model that is installed, which ends in time."""
     (folder / "Support desk.md").write_text("You help.\n")
     loaded = begun("--from", "Support desk.md")
     assert loaded.manifest.services["support-desk"].prompt == "Support desk.md"
-    assert isinstance(loaded.manifest.models["small"], LlamaModel)
+    service, model = loaded.manifest.services["support-desk"], loaded.manifest.models["small"]
+    assert isinstance(model, LlamaModel)
+    assert model.timeouts.total < service.deadline <= 20
+    assert isinstance(service.ladder[-1], UncertainRung)
+    assert "lockgate key create --tenant me" in capsys.readouterr().out
 
 
 def notebook(folder: Path, *cells: dict[str, Any]) -> None:

@@ -115,6 +115,20 @@ def test_faults_at_the_top(desk: Desk, text: str, found: str) -> None:
     assert found in desk.findings(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("services: &a {x: *a}", "an alias that contains itself"),
+        (f"a: {'[' * 70}{']' * 70}", "nested more than 60 deep, which is the limit"),
+        (f"a: [{'1, ' * 20_001}]", "more than 20000 values, which is the limit"),
+    ],
+    ids=["circle", "depth", "size"],
+)
+def test_limits_are_named(desk: Desk, text: str, says: str) -> None:
+    """What is too much is told how much is allowed."""
+    assert says in desk.shown(f"version: 1\n{text}\n")
+
+
 def test_all_at_once_and_in_order(desk: Desk) -> None:
     """Everything that is wrong is said in one go, from the top down."""
     found = desk.findings(
