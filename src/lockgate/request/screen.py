@@ -83,8 +83,8 @@ class ScreenIn:
         )
 
     def _chat(self, chat: Chat, seen: list[Verdict]) -> Chat:
-        messages = tuple(self._message(message, seen) for message in chat.messages)
-        if all(new is old for new, old in zip(messages, chat.messages, strict=True)):
+        messages = tuple([self._message(message, seen) for message in chat.messages])
+        if not seen:
             return chat
         raw = msgspec.json.decode(chat.fields["messages"], type=list[dict[str, Json]])
         for whole, old, new in zip(raw, chat.messages, messages, strict=True):
