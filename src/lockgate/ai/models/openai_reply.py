@@ -78,12 +78,14 @@ class Whole(msgspec.Struct, frozen=True):
 class Piece(msgspec.Struct, frozen=True):
     """A chunk of a stream, and whether it is the first sign of an answer if it comes first.
 
-    A role alone is not: the upstream has said nothing yet that could not be taken back.
+    A role alone is not: the upstream has said nothing yet that could not be taken back. A chunk
+    that held only counts that cannot be is void.
     """
 
     chunk: ChatChunk
     speaks: bool
     thinks: bool
+    void: bool = False
 
 
 _body = msgspec.json.Decoder(_Body)
@@ -131,7 +133,8 @@ def read_chunk(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Piece:
         fields.pop("usage", None)
     first = _first(parsed)
     if first is None:
-        return Piece(ChatChunk(fields=fields, usage=usage), speaks=False, thinks=False)
+        void = usage is None and parsed.usage is not None
+        return Piece(ChatChunk(fields=fields, usage=usage), speaks=False, thinks=False, void=void)
     said = first.delta or _Said()
     chunk = ChatChunk(
         fields=fields,

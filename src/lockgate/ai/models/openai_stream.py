@@ -134,6 +134,8 @@ class CompletionStream:
         return read_chunk(body, how.dialect, keep_logprobs=how.keep_logprobs)
 
     def _take(self, piece: Piece) -> None:
+        if piece.void:
+            return
         chunk = piece.chunk
         self._spoke = self._spoke or piece.speaks
         if chunk.finish_reason is not None:

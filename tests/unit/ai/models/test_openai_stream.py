@@ -362,3 +362,12 @@ async def test_counts_that_cannot_be_are_estimated() -> None:
     assert isinstance(answer.reply, ChatReply)
     assert answer.usage == Usage(output_tokens=2)
     assert "usage" not in answer.reply.fields
+
+
+async def test_counts_that_cannot_be_are_not_streamed() -> None:
+    """The chunk that only held them is left out: without choices, clients could trip over it."""
+    lie = event(b'{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":1}}')
+    async with backend([EVENTS_HEAD, HI, STOP, lie, DONE, LAST_CHUNK]) as (made, _):
+        chunks = [chunk async for chunk in (await stream_of(made)).chunks]
+    assert [chunk.text for chunk in chunks] == ["hi", ""]
+    assert all(chunk.usage is None for chunk in chunks)
