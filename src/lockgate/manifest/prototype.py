@@ -41,7 +41,7 @@ _LADDER = """\
 _PROMISES = """\
     deadline: 20s                        # nobody waits longer
     ladder:                              # what happens instead of failing, in order;
-      - {uncertain: "I am not certain."}   # {target: another-model} may go before it
+      - {uncertain: "I am not certain."} # `{target: another-model}` may go before it
 """
 _LLAMA = """
     kind: llama

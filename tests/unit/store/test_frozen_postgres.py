@@ -137,7 +137,8 @@ async def test_ingest_goes_on_after_a_crash_of_postgres(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_was_never_there(tmp_path: Path) -> None:
-    """A ping says where nobody answers."""
+    """A ping does not say where nobody answers, for strangers may read it; its cause does."""
     address = Address(f"postgresql:///gate?host={tmp_path}")
-    with pytest.raises(StoreError, match="gate"):
+    with pytest.raises(StoreError, match="the database cannot be read") as raised:
         await Ledger(Store(address.url)).ping()
+    assert "gate" in str(raised.value.__cause__)
