@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import shutil
 import sys
 import time
 from collections import deque
@@ -143,7 +144,7 @@ class Play:
             for fault in faults[:10]:
                 self._console.print(f"  {fault}", style="red", markup=False)
         for line in failures(self._told):
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+            self._console.print(line, highlight=False, markup=False)
         last = next((c.request_id for c in reversed(self._told) if c.outcome == "fallback"), "")
         if last:
             self._console.print(
@@ -172,9 +173,16 @@ def demo_key(store: Store, folder: Path) -> str:
 
 
 def _explain(folder: Path, name: str) -> str:
+    own = Path(sys.executable).with_name("lockgate")
+    command = "lockgate" if shutil.which("lockgate") else _seen_from_here(own)
+    manifest = _seen_from_here(folder / "lockgate.yaml")
+    return f"{command} explain {name} --manifest {manifest}"
+
+
+def _seen_from_here(path: Path) -> str:
+    """Write a path as short as a shell takes it."""
     here = Path.cwd()
-    below = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    return f"lockgate explain {name} --manifest {shlex.quote(str(below / 'lockgate.yaml'))}"
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 _NOTE = "made by lockgate demo"
