@@ -18,7 +18,7 @@ from sklearn.ensemble import RandomForestClassifier
 from lockgate.ai.models.function import FunctionBackend
 from lockgate.ai.models.hosted import Hosted
 from lockgate.ai.models.sklearn import SklearnBackend
-from lockgate.core.errors import BackendGone, BackendRejected, BackendTimeout
+from lockgate.core.errors import BackendGone, BackendTimeout, InputRejected
 from lockgate.core.exchange import Answer
 from lockgate.core.payload import Json, Rows, RowsReply, Tensor, Tensors, TensorsReply
 from lockgate.core.ports import Ask, Backend
@@ -260,7 +260,7 @@ async def test_a_forest_gives_its_own_numbers_from_another_process(
         list(output.output["probabilities"].values())
         == forest.predict_proba(matrix[:1])[0].tolist()
     )
-    with pytest.raises(BackendRejected, match="an element is no FP64") as raised:
+    with pytest.raises(InputRejected) as raised:
         await backend.answer(
             Ask(
                 call_id="c",
@@ -270,6 +270,7 @@ async def test_a_forest_gives_its_own_numbers_from_another_process(
                 deadline=soon(),
             )
         )
+    assert "an element is no FP64" in raised.value.said
     assert raised.value.target == "m"
     inputs, outputs = await backend.metadata()
     assert [each.shape for each in (*inputs, *outputs)] == [(-1, 30), (-1,), (-1, 2)]

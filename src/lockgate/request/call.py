@@ -127,8 +127,12 @@ class Caller:
         if self._terms.contract is None or isinstance(answer.reply, TensorsReply):
             return
         found = self._terms.contract.findings(_content(answer))
-        if found:
-            raise ContractBroken("; ".join(found), target=answer.target)
+        if found:  # the findings quote the answer, and a message may be recorded
+            raise ContractBroken(
+                f"its answer breaks the contract ({len(found)} findings)",
+                said="; ".join(found),
+                target=answer.target,
+            )
 
     def _failed(
         self,
