@@ -137,7 +137,8 @@ async def _checks(
     """Look whether calls would be answered now: one real read, and every model's own word.
 
     A database that does not answer is no reason to turn callers away once the keys are known:
-    calls go on, and the ledger follows when it is back.
+    calls go on, and the ledger follows when it is back. Nor is somebody else's model: its outage
+    is what ladders are for.
     """
     try:
         await ping()
@@ -148,7 +149,12 @@ async def _checks(
     journal = Check(name="journal", ok=not said, detail=said)
     ready = await asyncio.gather(*(backend.ready() for backend in backends.values()))
     models = (
-        Check(name=f"model {name}", ok=ok, detail="" if ok else "nothing answers for it")
+        Check(
+            name=f"model {name}",
+            ok=ok,
+            detail="" if ok else "nothing answers for it",
+            vital=not isinstance(backends[name], OpenAIBackend),
+        )
         for name, ok in zip(backends, ready, strict=True)
     )
     return (store, journal, *models)

@@ -144,9 +144,8 @@ class Caller:
     ) -> Exchange:
         line = self._line(name, error.code, began, answer)
         if answer is None:  # the model may have worked all that time: a price per hour counts it
-            spent = self._targets[name].price.of(
-                input_tokens=0, output_tokens=0, seconds=line.seconds
-            )
+            hourly = Price(hour=self._targets[name].price.hour)
+            spent = hourly.of(input_tokens=0, output_tokens=0, seconds=line.seconds)
             line = msgspec.structs.replace(line, cost=spent)
         unsure = answer if isinstance(error, NotSure) else exchange.unsure
         after = msgspec.structs.replace(

@@ -32,9 +32,7 @@ class Cascade:
     async def __call__(self, exchange: Exchange) -> Exchange:
         """Try target after target while there is time; the last failure stays on the exchange.
 
-        Raises:
-            InputRejected: The input is at fault, so nobody else is asked: a rung that answers
-                would pass the caller's mistake off as our uncertainty.
+        A target that finds the input at fault ends it: nobody else is asked.
         """
         if exchange.failure is not None:
             return exchange
@@ -43,7 +41,7 @@ class Cascade:
             if exchange.answer is not None:
                 return msgspec.structs.replace(exchange, outcome=Outcome.ANSWERED)
             if isinstance(exchange.failure, InputRejected):
-                raise exchange.failure
+                break
             if self._clock.monotonic() >= exchange.call.deadline - RESERVE_S:
                 break
         return exchange

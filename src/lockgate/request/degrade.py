@@ -17,6 +17,7 @@ from lockgate.core.errors import (
     BackendTimeout,
     ContractBroken,
     DeadlineExceeded,
+    InputRejected,
     LockgateError,
     NotSure,
     Overloaded,
@@ -72,11 +73,14 @@ class Degrade:
     async def __call__(self, exchange: Exchange) -> Exchange:
         """Answer from the ladder.
 
+        It does not take over when the input is at fault: a rung that answers would pass the
+        caller's mistake off as our uncertainty.
+
         Raises:
             LockgateError: The call's failure, when no rung takes over on it.
         """
         for rung in self._ladder:
-            if exchange.answer is not None:
+            if exchange.answer is not None or isinstance(exchange.failure, InputRejected):
                 break
             assert exchange.failure is not None
             if trouble_of(exchange.failure) in rung.on:

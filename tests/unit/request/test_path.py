@@ -523,4 +523,6 @@ async def test_the_callers_fault_is_not_dressed_as_uncertainty() -> None:
     assert exchange.outcome is Outcome.REJECTED
     assert exchange.failure is fault
     assert other.asked == []
-    assert "too long" not in repr(bench.recorder.entries[0])
+    entry = bench.recorder.entries[0]
+    assert "too long" not in repr(entry)
+    assert [attempt.result for attempt in entry.attempts] == ["input_rejected"]

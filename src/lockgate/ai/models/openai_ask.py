@@ -20,7 +20,19 @@ Dialect = Literal["openai", "llama"]
 ROWS_TOKENS = 1024
 """Most tokens of a prediction by llama.cpp: under a JSON grammar a small model can write blanks
 until its context is full. Other upstreams name this limit differently from model to model."""
-_TRUE = Raw(b"true")
+LLAMA_TAKES = frozenset(
+    {
+        *("messages", "max_tokens", "max_completion_tokens", "stop", "seed", "user", "n"),
+        *("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"),
+        *("logit_bias", "logprobs", "top_logprobs", "response_format", "stream", "stream_options"),
+        *("tools", "tool_choice", "parallel_tool_calls"),
+    }
+)
+"""What callers may say to llama.cpp. It has parameters of its own that would lift `max_tokens`,
+choose a slot, or write into its log: those stay outside."""
+_TRUE, _FALSE = Raw(b"true"), Raw(b"false")
+_ALONE = {"cache_prompt": _FALSE}
+"""A prompt that another caller sent before must not show, neither in counts nor in time."""
 _USAGE = Raw(b'{"include_usage":true}')
 _NEUTRAL = {"temperature": 1, "top_k": 0, "top_p": 1, "min_p": 0}
 """Sampling that leaves llama.cpp's probabilities as the model gave them."""
@@ -34,6 +46,9 @@ def chat_body(ask: Ask, chat: Chat, model: str, dialect: Dialect) -> bytes:
     llama.cpp is always asked to stream, see `openai_gather`.
     """
     fields: dict[str, Any] = {**chat.fields, "model": model}
+    if dialect == "llama":
+        fields = {name: raw for name, raw in chat.fields.items() if name in LLAMA_TAKES}
+        fields |= _ALONE
     if ask.instructions:
         fields["messages"] = Raw(_prepend(ask.instructions, bytes(chat.fields["messages"])))
     if ask.output_schema is not None and "response_format" not in fields:
@@ -58,7 +73,7 @@ def rows_body(ask: Ask, rows: Rows, model: str, dialect: Dialect) -> bytes:
         _ask_logprobs(fields, dialect)
     if dialect == "llama":
         fields = {"temperature": 0, "seed": 0, "max_tokens": ROWS_TOKENS, **fields}
-        fields |= {"stream": _TRUE, "stream_options": _USAGE}
+        fields |= {"stream": _TRUE, "stream_options": _USAGE} | _ALONE
     return _encode(fields)
 
 

@@ -16,10 +16,13 @@ from lockgate.ai.models.openai_reply import read_chunk, read_whole
 from lockgate.core.errors import BackendBroken, BackendError
 from lockgate.core.exchange import Signal
 from lockgate.core.payload import (
+    Chat,
     Json,
+    Message,
     Rows,
     Usage,
 )
+from lockgate.core.ports import Ask
 from tests.unit.ai.models.openai_bench import (
     PLAIN,
     REPLY,
@@ -315,3 +318,19 @@ def test_reported_error_quotes_nobody() -> None:
             read(body, "openai", keep_logprobs=False)
         assert caught.value.message == "the upstream reports an error (server_error)"
         assert caught.value.said == "bad prompt: SECRET"
+
+
+def test_llama_is_told_only_what_callers_may_say() -> None:
+    """llama.cpp's own parameters, which lift limits or share a cache, do not pass."""
+    own = {"n_predict": 60, "grammar": "root ::= x", "id_slot": 0, "cache_prompt": True}
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 3, **own}
+    fields = msgspec.json.decode(msgspec.json.encode(body), type=dict[str, msgspec.Raw])
+    chat = Chat(fields=fields, messages=(Message("user", "x"),))
+    ask = Ask(call_id="c", request=chat, deadline=1.0)
+
+    told = msgspec.json.decode(chat_body(ask, chat, "m", "llama"))
+
+    assert told["max_tokens"] == 3
+    assert told["cache_prompt"] is False
+    assert not (own.keys() - {"cache_prompt"}) & told.keys()
+    assert msgspec.json.decode(chat_body(ask, chat, "m", "openai"))["n_predict"] == 60
