@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 
 import numpy as np
 import openai
@@ -19,9 +20,10 @@ ASK: list[ChatCompletionMessageParam] = [{"role": "user", "content": "When will 
 
 
 @pytest.fixture
-def client(desk: Served) -> openai.OpenAI:
+def client(desk: Served) -> Generator[openai.OpenAI]:
     """Make the SDK's client, with one URL changed and nothing else."""
-    return openai.OpenAI(base_url=f"{desk.url}/v1", api_key=desk.key, max_retries=0)
+    with openai.OpenAI(base_url=f"{desk.url}/v1", api_key=desk.key, max_retries=0) as made:
+        yield made
 
 
 def test_a_chat_is_answered_and_says_what_it_cost(client: openai.OpenAI) -> None:
@@ -84,7 +86,7 @@ def test_the_sdk_raises_what_it_would_raise_against_the_original(
 ) -> None:
     """A wrong key, an unknown model, an empty list of messages."""
     wrong = openai.OpenAI(base_url=f"{desk.url}/v1", api_key="lg-wrong", max_retries=0)
-    with pytest.raises(openai.AuthenticationError) as key:
+    with wrong, pytest.raises(openai.AuthenticationError) as key:
         wrong.chat.completions.create(model="assistant", messages=ASK)
     with pytest.raises(openai.NotFoundError) as model:
         client.chat.completions.create(model="gpt-9", messages=ASK)
