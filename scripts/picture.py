@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def main() -> int:
         code = asyncio.run(play.run(end=True))
     PICTURE.parent.mkdir(exist_ok=True)
     drawn = console.export_svg(title="lockgate demo")
-    PICTURE.write_text(_REMOTE_FONT.sub("", drawn))
+    ours = drawn.replace(f"{Path(sys.executable).parent}/", "")  # as with .venv/bin on PATH
+    PICTURE.write_text(_REMOTE_FONT.sub("", ours))
     return code
 
 
