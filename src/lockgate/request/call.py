@@ -1,7 +1,7 @@
 """Make one attempt at one target.
 
 Place   inside cascade and degrade
-Reads   exchange.call, exchange.outcome of nothing: an attempt stands on its own
+Reads   exchange.call; no earlier attempt: each stands on its own
 Writes  one entry of exchange.attempts; exchange.answer if it was good enough; exchange.failure
         (and exchange.unsure) if not
 Leaves  the choice of the next target to its caller
