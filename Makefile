@@ -90,11 +90,11 @@ $(VENV)/.self: $(BIN)/python pyproject.toml
 .bench/.tools: $(BIN)/python requirements/bench.txt
 	@echo "Installing what requirements/bench.txt pins ..."
 	@$(BIN)/python -m venv --clear .bench/tools
-	@.bench/tools/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/bench.txt
+	@.bench/tools/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/bench.txt
 	@touch $@
 
 .bench/.litellm: $(BIN)/python requirements/bench-litellm.txt
 	@echo "Installing LiteLLM's proxy into .bench/litellm (takes a minute or two) ..."
 	@$(BIN)/python -m venv --clear .bench/litellm
-	@.bench/litellm/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/bench-litellm.txt
+	@.bench/litellm/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/bench-litellm.txt
 	@touch $@
