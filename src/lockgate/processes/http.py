@@ -227,7 +227,7 @@ class Connection(Sending):
         self.deadline = self._loop.time() + self._shared.limits.body
         expects = arrival.headers.get(b"expect", b"").lower() == b"100-continue"
         if expects and arrival.chunked and not arrival.body:  # HTTP/1.0 does not know it
-            self._transport.write(_CONTINUE)
+            self._write(_CONTINUE)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why, unless an earlier answer is still on its way on this connection."""

@@ -101,18 +101,19 @@ class Sending(asyncio.Protocol):
         shared = self._shared
         keep = arrival.keep_alive and not (closing or self._draining())
         head = shared.heads.get(status) or shared.head(status)
-        self._transport.write(
-            _HEAD
-            % (
-                head,
-                content_type,
-                len(body),
-                arrival.id.encode(),
-                lines,
-                _KEEP if keep else _CLOSE,
-                b"" if arrival.method == "HEAD" else body,
-            )
+        message = _HEAD % (
+            head,
+            content_type,
+            len(body),
+            arrival.id.encode(),
+            lines,
+            _KEEP if keep else _CLOSE,
+            b"" if arrival.method == "HEAD" else body,
         )
+        if keep and not self._queue:
+            shared.outbox.post(self._transport, message)
+        else:
+            self._write(message)
         self._answered(keep=keep, closing=closing)
 
     def begin(self, arrival: Arrival, head: bytes) -> None:
@@ -123,7 +124,7 @@ class Sending(asyncio.Protocol):
         framing = b"transfer-encoding: chunked\r\n" if arrival.chunked else b""
         first = self._shared.heads.get(200) or self._shared.head(200)
         end = _KEEP if arrival.keep_alive else _CLOSE
-        self._transport.write(b"".join((first, head, framing, end)))
+        self._write(b"".join((first, head, framing, end)))
 
     async def write(self, arrival: Arrival, piece: bytes) -> None:
         """Write a piece of a stream, as soon as the caller has read enough of the last ones."""
@@ -140,6 +141,11 @@ class Sending(asyncio.Protocol):
             last = b"0\r\n\r\n" if arrival.chunked else b""
             self._transport.write(_framed(arrival, piece) + last)
             self._answered(keep=arrival.keep_alive and not self._draining())
+
+    def _write(self, message: bytes) -> None:
+        """Write at once, behind whatever waits in the outbox."""
+        self._shared.outbox.flush()
+        self._transport.write(message)
 
     # One request after the other.
 
@@ -236,7 +242,7 @@ class Sending(asyncio.Protocol):
     def _send_refusal(self, status: int, body: bytes) -> None:
         head = self._shared.heads.get(status) or self._shared.head(status)
         kind = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-        self._transport.write(b"".join((head, kind, _CLOSE, body)))
+        self._write(b"".join((head, kind, _CLOSE, body)))
         self._linger()
 
     def _linger(self) -> None:
@@ -270,6 +276,7 @@ class Sending(asyncio.Protocol):
         """Close once everything is sent; by force if the caller does not read it."""
         self._deaf = True
         self._queue.clear()
+        self._shared.outbox.flush()
         self._backlog = self._transport.get_write_buffer_size()
         self.deadline = self._loop.time() + self._shared.limits.idle
         self._transport.close()

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from lockgate.app.api.arrival import App
+from lockgate.core.outbox import Outbox
 from lockgate.processes.refusal import HEAD_SECONDS
 
 
@@ -62,10 +63,21 @@ class Shared:
     Attributes:
         tasks: At work on answers.
         heads: Status line and date by status, as far as they were needed since the last tick.
+        outbox: Whole answers on their way out.
         draining: No connection is kept for another request.
     """
 
-    __slots__ = ("_timer", "app", "connections", "draining", "heads", "limits", "loop", "tasks")
+    __slots__ = (
+        "_timer",
+        "app",
+        "connections",
+        "draining",
+        "heads",
+        "limits",
+        "loop",
+        "outbox",
+        "tasks",
+    )
 
     def __init__(self, app: App, limits: Limits = LIMITS) -> None:
         self.app = app
@@ -74,6 +86,7 @@ class Shared:
         self.connections: set[Timed] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.heads: dict[int, bytes] = {}
+        self.outbox = Outbox(self.loop)
         self.draining = False
         self._timer = self.loop.call_later(limits.tick, self._tick)
 

@@ -23,6 +23,7 @@ from lockgate.ai.models.wire_response import Response, Stale
 from lockgate.ai.models.wire_secrets import Secrets
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendError, BackendGone, BackendTimeout
+from lockgate.core.outbox import Outbox
 
 __all__ = ["MAX_BODY", "Origin", "Response", "Streamed", "Wire"]
 
@@ -70,6 +71,7 @@ class Wire:
         self._lines: set[Line] = set()
         self._places = limit
         self._waiters: deque[asyncio.Future[Line | None]] = deque()
+        self._outbox: Outbox | None = None
         self._closed = False
         self._empty = asyncio.Event()
 
@@ -274,7 +276,9 @@ class Wire:
         return line
 
     def _new_line(self) -> Line:
-        return Line(str(self.origin), self._max_body)
+        if self._outbox is None:
+            self._outbox = Outbox(asyncio.get_running_loop())
+        return Line(str(self.origin), self._max_body, self._outbox)
 
     def _free_place(self) -> None:
         while self._waiters:

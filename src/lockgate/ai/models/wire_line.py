@@ -15,6 +15,7 @@ import httptools
 from lockgate.ai.models.wire_response import MAX_HEAD, Pairs, Response, Stale, joined, until_eof
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendBroken, BackendError, BackendGone, BackendTimeout
+from lockgate.core.outbox import Outbox
 
 IDLE_SECONDS = 60.0
 """How long an unused connection is kept; middleboxes forget them silently after minutes."""
@@ -42,15 +43,16 @@ class Line(asyncio.Protocol):
 
     __slots__ = (
         "_alarm", "_body", "_complete", "_deadline", "_due", "_head_done", "_head_size",
-        "_headers", "_keep", "_loop", "_max_body", "_owner", "_pairs", "_parser", "_quiet",
-        "_received", "_reused", "_rings", "_size", "_status", "_stream", "_transport", "_waiter",
-        "_wants_stream", "closing", "peer",
+        "_headers", "_keep", "_loop", "_max_body", "_outbox", "_owner", "_pairs", "_parser",
+        "_quiet", "_received", "_reused", "_rings", "_size", "_status", "_stream", "_transport",
+        "_waiter", "_wants_stream", "closing", "peer",
     )  # fmt: skip
 
     _parser: httptools.HttpResponseParser
 
-    def __init__(self, peer: str, max_body: int) -> None:
+    def __init__(self, peer: str, max_body: int, outbox: Outbox) -> None:
         self.peer = peer
+        self._outbox = outbox
         self.closing = False
         self._max_body = max_body
         self._loop = asyncio.get_running_loop()
@@ -90,7 +92,7 @@ class Line(asyncio.Protocol):
         self._deadline = deadline
         self.expect_by(deadline if first_byte is None else min(first_byte, deadline))
         self._waiter = waiter
-        self._transport.write(request)
+        self._outbox.post(self._transport, request)
         return waiter
 
     def rest(self) -> None:

@@ -15,6 +15,7 @@ from lockgate.ai.models.wire_line import Line
 from lockgate.ai.models.wire_response import MAX_HEAD, Response, Stale
 from lockgate.ai.models.wire_stream import Streamed
 from lockgate.core.errors import BackendBroken, BackendError, BackendGone, BackendTimeout
+from lockgate.core.outbox import Outbox
 from lockgate.testing.upstream import LAST_CHUNK, chunk, whole
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +36,9 @@ class Pipe(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.aborted
 
     def abort(self) -> None:
         self.aborted = True
@@ -64,7 +68,7 @@ class Bench:
     """A line that has just been asked something."""
 
     def __init__(self, *, stream: bool = False, max_body: int = MAX_BODY) -> None:
-        self.line = Line("upstream", max_body)
+        self.line = Line("upstream", max_body, Outbox(asyncio.get_running_loop()))
         self.pipe = Pipe(self.line)
         self.keeper = Keeper()
         self.line.connection_made(self.pipe)
