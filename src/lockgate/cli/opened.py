@@ -15,7 +15,7 @@ import msgspec
 from cyclopts import Parameter, Token
 from rich.console import Console
 
-from lockgate.core.entry import Entry
+from lockgate.core.entry import IN_NOTES, Entry
 from lockgate.core.money import usd
 from lockgate.manifest.load import Loaded, load
 from lockgate.manifest.units import parse_duration
@@ -107,7 +107,8 @@ def milliseconds(seconds: float) -> str:
 
 def facts(entry: Entry) -> dict[str, Any]:
     """Lay *entry* out for JSON: the ledger's fields by name, times as text, cost also in USD."""
-    plain = {name: msgspec.to_builtins(getattr(entry, name)) for name in entry.__struct_fields__}
+    names = [name for name in entry.__struct_fields__ if name not in IN_NOTES]
+    plain = {name: msgspec.to_builtins(getattr(entry, name)) for name in names}
     plain["attempts"] = [_priced(attempt) for attempt in plain["attempts"]]
     return _priced(plain) | {"received_at": stamp(entry.received_at)}
 

@@ -5,9 +5,14 @@ No field holds what was said: prompts, answers and keys never reach the journal 
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from lockgate.core.exchange import Attempt, Note, Verdict
+from lockgate.core.exchange import STAGES, Attempt, Note, Verdict
+
+IN_NOTES: Final = frozenset({"marks", "laps"})
+"""Fields of an entry that the ledger has no columns for: `Entry.notes` tells the same."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -26,6 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
         target: What gave the answer; empty if nothing did.
         confidence: Probability that the answer is right, if known.
         cost: Pico-dollars, failed attempts included.
+        trail, marks, laps: As on the exchange; in the ledger, the trail is the whole of `notes`.
     """
 
     id: str
@@ -50,3 +56,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
     attempts: tuple[Attempt, ...]
     verdicts: tuple[Verdict, ...]
     trail: tuple[Note, ...]
+    marks: tuple[int, ...] = ()
+    laps: tuple[float, ...] = ()
+
+    def notes(self) -> tuple[Note, ...]:
+        """Give the whole trail: each stage that ran, after what was said while it did."""
+        if not self.laps:
+            return self.trail
+        notes: list[Note] = []
+        said = list(zip(self.marks, self.trail, strict=False))
+        for place, seconds in enumerate(self.laps):
+            notes += [note for mark, note in said if mark == place]
+            if seconds >= 0:
+                notes.append(Note(STAGES[place], "ran", "", seconds))
+        notes += [note for mark, note in said if mark >= len(self.laps)]
+        return (*notes, *self.trail[len(said) :])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -81,6 +82,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decision: Decision
     reason: str = ""
     side: str = ""
+
+
+STAGES: Final = (
+    *("admit", "validate", "screen", "recall", "route", "cascade"),
+    *("degrade", "screen", "remember"),
+)
+"""What a call passes, in order: six towards its answer, three back to the caller."""
+TOWARDS: Final = STAGES[:6]
+BACK: Final = STAGES[6:]
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -219,6 +229,9 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         attempts: Every try at a target so far, also those that failed.
         unsure: The last answer that was not good enough, kept for protocols that must give numbers.
         failure: Why there is no answer yet; the ladder decides what becomes of it.
+        trail: What the stages had to say.
+        marks: For each line of the trail, at which of `STAGES` it was said.
+        laps: Seconds that each of `STAGES` took, as far as the call came; -1 for one passed over.
     """
 
     call: Call
@@ -233,6 +246,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     failure: LockgateError | None = None
     verdicts: tuple[Verdict, ...] = ()
     trail: tuple[Note, ...] = ()
+    marks: tuple[int, ...] = ()
+    laps: tuple[float, ...] = ()
     leases: Leases = msgspec.field(default_factory=Leases)
     tally: Tally = msgspec.field(default_factory=Tally)
 

@@ -27,6 +27,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         fields: Every top-level field of the body as raw JSON, `model` and `messages` included.
+        body: The whole body as it came; empty once a guard has changed it.
         messages: The same messages, parsed as far as guards and prompts need.
         stream: The caller wants server-sent events.
         include_usage: The caller wants the usage chunk at the end of a stream.
@@ -35,6 +36,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     fields: dict[str, msgspec.Raw]
     messages: tuple[Message, ...]
+    body: bytes = b""
     stream: bool = False
     include_usage: bool = False
     wants_logprobs: bool = False

@@ -16,13 +16,14 @@ import msgspec
 
 from lockgate.core.clock import Clock
 from lockgate.core.exchange import Answer, Call, Exchange, Outcome
-from lockgate.core.payload import Chat, ChatReply, Json, Rows, RowsReply
+from lockgate.core.payload import Chat, ChatReply, Json, Rows, RowsReply, Usage
 
 RECALL: Final = "recall"
 REMEMBER: Final = "remember"
 
 MAX_BYTES: Final = 64_000_000
 """Weight of all answers one service keeps in one worker."""
+_OVERHEAD: Final = 350  # bytes that an entry takes beside the packed answer
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -44,6 +45,20 @@ def key_of(call: Call, release: str) -> bytes | None:
     return blake2b(whole, digest_size=24).digest()
 
 
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """An answer as it is kept: packed, for a full cache of objects would be slow to renew."""
+
+    target: str
+    usage: Usage
+    confidence: float | None
+    chat: ChatReply | None
+    rows: RowsReply | None
+
+
+_pack = msgspec.json.Encoder().encode
+_unpack = msgspec.json.Decoder(_Kept).decode
+
+
 class Answers:
     """Answers by key, the least recently used thrown out first; bounded in number and in bytes."""
 
@@ -52,7 +67,7 @@ class Answers:
     def __init__(self, limit: int, clock: Clock) -> None:
         self._limit = limit
         self._clock = clock
-        self._kept: OrderedDict[bytes, tuple[float, int, Answer]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
         self._weight = 0
 
     def get(self, key: bytes, up_to: float) -> Answer | None:
@@ -61,26 +76,43 @@ class Answers:
         if kept is None or self._clock.monotonic() - kept[0] > up_to:
             return None
         self._kept.move_to_end(key)
-        return kept[2]
+        packed = _unpack(kept[1])
+        reply = packed.chat or packed.rows
+        assert reply is not None
+        return Answer(
+            reply=reply, target=packed.target, usage=packed.usage, confidence=packed.confidence
+        )
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Keep *answer*; one too heavy to be kept is not."""
-        weight = _weight(answer)
-        if weight > MAX_BYTES // 16:
+        """Keep *answer*, a chat or rows; one too heavy to be kept is not."""
+        packed = _packed(answer)
+        if len(packed) > MAX_BYTES // 16:
             return
         replaced = self._kept.pop(key, None)
-        self._weight += weight - (0 if replaced is None else replaced[1])
-        self._kept[key] = (self._clock.monotonic(), weight, answer)
+        if replaced is not None:
+            self._weight -= _weight(replaced[1])
+        self._kept[key] = (self._clock.monotonic(), packed)
+        self._weight += _weight(packed)
         while len(self._kept) > self._limit or self._weight > MAX_BYTES:
-            _, (_, lost, _) = self._kept.popitem(last=False)
-            self._weight -= lost
+            _, (_, lost) = self._kept.popitem(last=False)
+            self._weight -= _weight(lost)
 
 
-def _weight(answer: Answer) -> int:
+def _packed(answer: Answer) -> bytes:
     reply = answer.reply
-    if isinstance(reply, ChatReply):
-        return 500 + len(reply.text) + sum(map(len, reply.fields.values()))
-    return 500 + len(msgspec.json.encode(reply)) if isinstance(reply, RowsReply) else 1 << 40
+    return _pack(
+        _Kept(
+            target=answer.target,
+            usage=answer.usage,
+            confidence=answer.confidence,
+            chat=reply if isinstance(reply, ChatReply) else None,
+            rows=reply if isinstance(reply, RowsReply) else None,
+        )
+    )
+
+
+def _weight(packed: bytes) -> int:
+    return _OVERHEAD + len(packed)
 
 
 class Recall:
@@ -126,7 +158,7 @@ class Remember:
         if self._answers is None or key is None or answer is None:
             return exchange
         if exchange.outcome is Outcome.ANSWERED and _cacheable(answer):
-            self._answers.put(key, msgspec.structs.replace(answer, cost=0))
+            self._answers.put(key, answer)
         return exchange
 
 

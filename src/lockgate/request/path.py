@@ -19,12 +19,10 @@ import msgspec
 
 from lockgate.core.clock import Clock
 from lockgate.core.errors import CallError, CallRefused, InputRejected, InvalidCall, LockgateError
-from lockgate.core.exchange import Call, Exchange, Note, Outcome
+from lockgate.core.exchange import BACK, TOWARDS, Call, Exchange, Note, Outcome
 from lockgate.core.ports import Stage
 from lockgate.request.record import Record
 
-TOWARDS: Final = ("admit", "validate", "screen", "recall", "route", "cascade")
-BACK: Final = ("degrade", "screen", "remember")
 LAST: Final = ("record",)
 
 CLIENT_CLOSED = 499
@@ -54,8 +52,8 @@ class Path:
         """
         run = _Run(Exchange(call=call), self._clock)
         try:
-            await run.along(self._towards, until_answered=True)
-            await run.along(self._back, until_answered=False)
+            await run.towards(self._towards)
+            await run.back(self._back)
         except asyncio.CancelledError:
             self.close(run.over("path", "caller_left"))
             raise
@@ -97,36 +95,54 @@ class _Run:
         stage: The stage that runs, or ran last.
     """
 
-    __slots__ = ("_at", "_clock", "_trail", "exchange", "stage")
+    __slots__ = ("_at", "_clock", "_laps", "_marks", "_trail", "exchange", "stage")
 
     def __init__(self, exchange: Exchange, clock: Clock) -> None:
         self.exchange = exchange
         self.stage = ""
         self._clock = clock
         self._at = clock.monotonic()
+        self._laps: list[float] = []
         self._trail: list[Note] = []
+        self._marks: list[int] = []
 
-    async def along(self, stages: Sequence[Stage], *, until_answered: bool) -> None:
-        """Run *stages* in order, on the way towards an answer only until there is one."""
-        monotonic, note = self._clock.monotonic, self._trail.append
+    async def towards(self, stages: Sequence[Stage]) -> None:
+        """Run *stages* in order until there is an answer."""
         for stage in stages:
-            self.stage = name = stage.name
-            exchange = await stage(self.exchange)
-            if exchange.trail:
-                self._trail.extend(exchange.trail)
-                exchange = msgspec.structs.replace(exchange, trail=())
-            began, self._at = self._at, monotonic()
-            note(Note(name, "ran", "", self._at - began))
-            self.exchange = exchange
-            if until_answered and exchange.answer is not None:
-                return
+            await self._pass(stage)
+            if self.exchange.answer is not None:
+                break
+        passed_over = len(stages) - len(self._laps)
+        if passed_over:
+            self._laps += [-1.0] * passed_over
+
+    async def back(self, stages: Sequence[Stage]) -> None:
+        """Run all *stages* in order."""
+        for stage in stages:
+            await self._pass(stage)
+
+    async def _pass(self, stage: Stage) -> None:
+        self.stage = stage.name
+        exchange = await stage(self.exchange)
+        if exchange.trail:
+            self._marks += [len(self._laps)] * len(exchange.trail)
+            self._trail += exchange.trail
+            exchange = msgspec.structs.replace(exchange, trail=())
+        began, self._at = self._at, self._clock.monotonic()
+        self._laps.append(self._at - began)
+        self.exchange = exchange
 
     def over(self, stage: str = "", event: str = "", detail: str = "") -> Exchange:
         """Give the exchange with its whole trail, and a last note if there is one to add."""
         if stage:
-            note = Note(stage, event, detail, self._clock.monotonic() - self._at)
-            self._trail.append(note)
-        return msgspec.structs.replace(self.exchange, trail=tuple(self._trail))
+            self._trail.append(Note(stage, event, detail, self._clock.monotonic() - self._at))
+            self._marks.append(len(self._laps))
+        return msgspec.structs.replace(
+            self.exchange,
+            trail=tuple(self._trail),
+            marks=tuple(self._marks),
+            laps=tuple(self._laps),
+        )
 
 
 def _ended(exchange: Exchange, error: LockgateError) -> Exchange:

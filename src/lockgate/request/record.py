@@ -82,6 +82,8 @@ def entry_of(exchange: Exchange, status: int, now: float) -> Entry:
         attempts=_attempts(exchange),
         verdicts=exchange.verdicts + tally.verdicts,
         trail=exchange.trail if not tally.ended else (*exchange.trail, _ending(tally)),
+        marks=exchange.marks,
+        laps=exchange.laps,
     )
 
 

@@ -91,7 +91,7 @@ class ScreenIn:
             if new is not old:
                 whole["content"] = new.content
         fields = {**chat.fields, "messages": msgspec.Raw(msgspec.json.encode(raw))}
-        return msgspec.structs.replace(chat, messages=messages, fields=fields)
+        return msgspec.structs.replace(chat, messages=messages, fields=fields, body=b"")
 
     def _message(self, message: Message, seen: list[Verdict]) -> Message:
         guard = self._trusted if message.role in TRUSTED_ROLES else self._guard

@@ -79,6 +79,6 @@ class Validate:
 
 def _whole(request: Request) -> Json:
     if isinstance(request, Chat):
-        return msgspec.json.decode(msgspec.json.encode(request.fields))
+        return msgspec.json.decode(request.body or msgspec.json.encode(request.fields))
     assert not isinstance(request, Tensors)
     return request.input

@@ -226,7 +226,7 @@ def _row(segment: str, offset: int, entry: Entry) -> tuple[Any, ...]:
         min(entry.output_tokens, _BIGGEST),
         _json(entry.attempts).decode(),
         _json(entry.verdicts).decode(),
-        _json(entry.trail).decode(),
+        _json(entry.notes()).decode(),
     )
 
 

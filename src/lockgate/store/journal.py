@@ -60,7 +60,8 @@ def _short(entry: Entry, size: int) -> Entry:
     note = Note("record", "trimmed", f"{size} bytes were too many for the journal")
     texts = {name: getattr(entry, name) for name in entry.__struct_fields__}
     clipped = {name: text[:_LONGEST_TEXT] for name, text in texts.items() if isinstance(text, str)}
-    return msgspec.structs.replace(entry, **clipped, attempts=(), verdicts=(), trail=(note,))
+    gone: dict[str, tuple[()]] = dict.fromkeys(("attempts", "verdicts", "marks", "laps"), ())
+    return msgspec.structs.replace(entry, **clipped, **gone, trail=(note,))
 
 
 def _plain(entry: Entry) -> Entry:

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
 
-from lockgate.core.entry import Entry
+from lockgate.core.entry import IN_NOTES, Entry
 from lockgate.store.engine import Store
 from lockgate.store.ping import Ping
 from lockgate.store.tables import calls
 
 _DETAILS = ("attempts", "verdicts", "trail")
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(Entry))
+_FIELDS = tuple(name for name in Entry.__struct_fields__ if name not in IN_NOTES)
 
 
 class Place(msgspec.Struct, frozen=True):

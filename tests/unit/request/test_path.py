@@ -67,7 +67,7 @@ async def test_an_answer_is_priced_judged_recorded_once_and_its_place_given_back
     assert entry.cost == 5 * 2 + 2 * 3
     assert (entry.input_tokens, entry.output_tokens) == (5, 2)
     assert entry.confidence == pytest.approx(0.5)
-    stages = [note.stage for note in entry.trail if note.event == "ran"]
+    stages = [note.stage for note in entry.notes() if note.event == "ran"]
     assert stages == [
         "admit",
         "validate",

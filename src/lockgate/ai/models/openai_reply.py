@@ -7,6 +7,7 @@ not trusted to keep to the protocol: what does not fit is a `BackendError`, neve
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -173,12 +174,19 @@ def _kept(body: bytes, parsed: _Body, dialect: Dialect, *, keep_logprobs: bool) 
     if dialect == "llama":
         for own in _LLAMA_OWN:
             fields.pop(own, None)
-    if not keep_logprobs and any(choice.logprobs for choice in parsed.choices or ()):
+    if not keep_logprobs and _has_logprobs(parsed.choices or ()):
         choices = _choices.decode(fields["choices"])
         for choice in choices:
             choice.pop("logprobs", None)
         fields["choices"] = Raw(_encode(choices))
     return fields
+
+
+def _has_logprobs(choices: Sequence[_Choice]) -> bool:
+    for choice in choices:  # noqa: SIM110 — a generator costs more than the choices
+        if choice.logprobs is not None:
+            return True
+    return False
 
 
 def _text(said: _Said) -> str:
@@ -197,7 +205,8 @@ def _usage(counts: _Counts | None) -> Usage | None:
     if counts is None:
         return None
     given, made = counts.prompt_tokens or 0, counts.completion_tokens or 0
-    if any(not 0 <= count <= _MOST_TOKENS for count in (given, made, counts.total_tokens or 0)):
+    total = counts.total_tokens or 0
+    if min(given, made, total) < 0 or max(given, made, total) > _MOST_TOKENS:
         return None
     return Usage(input_tokens=given, output_tokens=made)
 

@@ -77,6 +77,7 @@ def parse_chat(body: bytes) -> Asked:
         Chat(
             fields=fields,
             messages=tuple(known.messages),
+            body=body,
             stream=known.stream is True,
             include_usage=options is not None and options.include_usage is True,
             wants_logprobs=known.logprobs is True,

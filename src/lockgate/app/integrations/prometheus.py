@@ -1,9 +1,9 @@
 """Metrics for Prometheus: what every worker of a server has seen, in any worker's answer.
 
-A finished call is put on a list; every so many calls, and once a second, the list is folded into
-plain numbers, and these are written to one small file per worker. Whoever is asked adds the files
-up. prometheus_client's own multi-process mode would cost two to four microseconds for each of some
-twenty observations per call; this costs a few for all of them. A worker that is killed takes at
+A finished call is folded into plain numbers at once, while it is at hand, and once a second these
+are written to one small file per worker. Whoever is asked adds the files up. prometheus_client's
+own multi-process mode would cost two to four microseconds for each of some twenty observations per
+call; this costs two for all of them. A worker that is killed takes at
 most its last second of metrics with it, never a call: the ledger has them all.
 """
 
@@ -25,8 +25,6 @@ from lockgate import __version__
 from lockgate.app.integrations.exposition import Numbers, expose
 from lockgate.core.entry import Entry
 
-FOLD: Final = 64
-"""Calls after which the list is folded, so that no fold takes noticeable time."""
 PUBLISH_S: Final = 1.0
 
 SECONDS: Final = (
@@ -94,7 +92,6 @@ class Metrics:
     def __init__(self, folder: Path | None = None, after: After = after) -> None:
         """Share numbers with other workers through *folder*; keep them to itself without one."""
         self._fold = Fold()
-        self._pending: list[Entry] = []
         self._after = after
         self._due = False
         self._folder = folder
@@ -104,10 +101,8 @@ class Metrics:
             self._file = folder / f"{os.getpid()}-{time.time_ns()}.metrics"
 
     def record(self, entry: Entry) -> None:
-        """Count *entry*, now or within a second."""
-        self._pending.append(entry)
-        if len(self._pending) >= FOLD:
-            self._fold_pending()
+        """Count *entry*; the other workers see it within a second."""
+        self._fold.add(entry)
         if not self._due:
             self._plan()
 
@@ -123,7 +118,6 @@ class Metrics:
         A disk that is full is not worth a call: the next second tries again.
         """
         self._due = False
-        self._fold_pending()
         if self._file is None:
             return
         unfinished = self._file.with_suffix(".new")
@@ -135,18 +129,12 @@ class Metrics:
 
     def render(self) -> bytes:
         """Write the numbers of all workers in Prometheus' text format."""
-        self._fold_pending()
         everyone = [self._numbers(), *self._others()]
         return expose(everyone, BOUNDS, {"version": __version__, "python": _python()})
 
     def _plan(self) -> None:
         self._due = True
         self._after(PUBLISH_S, self.publish)
-
-    def _fold_pending(self) -> None:
-        for entry in self._pending:
-            self._fold.add(entry)
-        self._pending.clear()
 
     def _numbers(self) -> Numbers:
         return Numbers(
