@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-TOGETHER: Final = 16
+TOGETHER: Final = 32
 """Most writes that wait for one another, so that peers have work while we go on with ours."""
 
 
