@@ -100,7 +100,10 @@ async def _through(
     costs: Costs, stage: Stage, name: str, exchanges: Sequence[Exchange]
 ) -> list[Exchange]:
     began = time.perf_counter()
-    after = [await stage(exchange) for exchange in exchanges]
+    after: list[Exchange] = []
+    for exchange in exchanges:
+        next_one = stage(exchange)
+        after.append(next_one if isinstance(next_one, Exchange) else await next_one)
     costs.took(name, time.perf_counter() - began, len(exchanges))
     return after
 

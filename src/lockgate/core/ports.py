@@ -5,7 +5,8 @@ Every seam has a conformance suite in `lockgate.testing.conformance`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,8 +23,8 @@ class Stage(Protocol):
         """The stage's name in trails and metrics."""
         ...
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
-        """Return the next exchange.
+    def __call__(self, exchange: Exchange) -> Exchange | Coroutine[Any, Any, Exchange]:
+        """Return the next exchange; a stage that may have to wait is an `async def`.
 
         Raises:
             CallError: The call ends here.

@@ -125,7 +125,7 @@ class Recall:
         self._fresh = fresh
         self._release = release
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
+    def __call__(self, exchange: Exchange) -> Exchange:
         """Look the question up."""
         if self._answers is None:
             return exchange
@@ -152,7 +152,7 @@ class Remember:
     def __init__(self, answers: Answers | None) -> None:
         self._answers = answers
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
+    def __call__(self, exchange: Exchange) -> Exchange:
         """Keep the answer if it may be given again."""
         key, answer = exchange.cache_key, exchange.answer
         if self._answers is None or key is None or answer is None:

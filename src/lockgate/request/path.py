@@ -4,9 +4,9 @@
     back to the caller   degrade → screen(out) → remember
     whatever happened    record
 
-A stage is a module of the same name beside this one, and an `async (Exchange) -> Exchange`. The
-way towards an answer ends at the first stage that has one. A `CallError` ends the call wherever
-it is raised. `docs/life-of-a-call.md` tells the same story with reasons.
+A stage is a module of the same name beside this one, and an `(Exchange) -> Exchange`, async if it
+may have to wait. The way towards an answer ends at the first stage that has one. A `CallError` ends
+the call wherever it is raised. `docs/life-of-a-call.md` tells the same story with reasons.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Path:
         """
         run = _Run(Exchange(call=call), self._clock)
         try:
-            await run.towards(self._towards)
-            await run.back(self._back)
+            await run.along(self._towards, until_answered=True)
+            await run.along(self._back, until_answered=False)
         except asyncio.CancelledError:
             self.close(run.over("path", "caller_left"))
             raise
@@ -106,31 +106,30 @@ class _Run:
         self._trail: list[Note] = []
         self._marks: list[int] = []
 
-    async def towards(self, stages: Sequence[Stage]) -> None:
-        """Run *stages* in order until there is an answer."""
+    async def along(self, stages: Sequence[Stage], *, until_answered: bool) -> None:
+        """Run *stages* in order, on the way towards an answer only until there is one."""
+        monotonic, laps = self._clock.monotonic, self._laps
+        exchange, began = self.exchange, self._at
         for stage in stages:
-            await self._pass(stage)
-            if self.exchange.answer is not None:
+            self.stage = stage.name
+            after = stage(exchange)
+            exchange = after if isinstance(after, Exchange) else await after
+            if exchange.trail:
+                exchange = self._noted(exchange)
+            self.exchange = exchange
+            self._at = ended = monotonic()
+            laps.append(ended - began)
+            began = ended
+            if until_answered and exchange.answer is not None:
                 break
-        passed_over = len(stages) - len(self._laps)
-        if passed_over:
-            self._laps += [-1.0] * passed_over
+        if until_answered and len(laps) < len(stages):
+            laps += [-1.0] * (len(stages) - len(laps))
 
-    async def back(self, stages: Sequence[Stage]) -> None:
-        """Run all *stages* in order."""
-        for stage in stages:
-            await self._pass(stage)
-
-    async def _pass(self, stage: Stage) -> None:
-        self.stage = stage.name
-        exchange = await stage(self.exchange)
-        if exchange.trail:
-            self._marks += [len(self._laps)] * len(exchange.trail)
-            self._trail += exchange.trail
-            exchange = msgspec.structs.replace(exchange, trail=())
-        began, self._at = self._at, self._clock.monotonic()
-        self._laps.append(self._at - began)
-        self.exchange = exchange
+    def _noted(self, exchange: Exchange) -> Exchange:
+        """Take what a stage had to say off *exchange*, and note where it said it."""
+        self._marks += [len(self._laps)] * len(exchange.trail)
+        self._trail += exchange.trail
+        return msgspec.structs.replace(exchange, trail=())
 
     def over(self, stage: str = "", event: str = "", detail: str = "") -> Exchange:
         """Give the exchange with its whole trail, and a last note if there is one to add."""

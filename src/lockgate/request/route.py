@@ -26,6 +26,6 @@ class Route:
         self._release = release
         self._plan = plan
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
+    def __call__(self, exchange: Exchange) -> Exchange:
         """Name the release and the targets."""
         return msgspec.structs.replace(exchange, release=self._release, plan=self._plan)

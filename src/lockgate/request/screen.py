@@ -57,7 +57,7 @@ class ScreenIn:
         self._guard = guard
         self._trusted = trusted
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
+    def __call__(self, exchange: Exchange) -> Exchange:
         """Screen the request.
 
         Raises:
@@ -121,7 +121,7 @@ class ScreenOut:
         self._guard = guard
         self._streams = streams
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
+    def __call__(self, exchange: Exchange) -> Exchange:
         """Screen the answer.
 
         Raises:

@@ -62,7 +62,7 @@ class Validate:
     def __init__(self, contract: Contract | None) -> None:
         self._contract = contract
 
-    async def __call__(self, exchange: Exchange) -> Exchange:
+    def __call__(self, exchange: Exchange) -> Exchange:
         """Check the input.
 
         Raises:
