@@ -31,7 +31,7 @@ __all__ = ["MAX_BODY", "Origin", "Response", "Streamed", "Wire"]
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a response that is not streamed."""
 Answering = Coroutine[Any, Any, Response]
-"""What to await for a whole response; not one coroutine around another: each costs on every call."""
+"""What to await for a whole response: one coroutine, for each one more costs on every call."""
 _CLOSED = "the connections to {} have been closed"
 
 
