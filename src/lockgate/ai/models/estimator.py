@@ -75,6 +75,7 @@ class SklearnModel:
         raise BackendRejected("a scikit-learn model takes JSON or tensors, not messages")
 
     def describe(self) -> frames.Described:
+        self._threads.refuse_if_all_lost()
         forms = [frames.TensorForm(name=PREDICT, datatype=self._datatype(), shape=(-1,))]
         if self._gives_probabilities:
             shape = (-1, len(self._labels))

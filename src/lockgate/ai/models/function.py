@@ -90,6 +90,7 @@ class FunctionModel:
     def __init__(self, function: Callable[..., Any], threads: Threads) -> None:
         self._signature = inspect.signature(function)
         self._callee = Callee(function, threads)
+        self._threads = threads
 
     async def answer(self, question: frames.Question) -> Said | AsyncGenerator[str, None]:
         if isinstance(question, Tensors):
@@ -103,6 +104,7 @@ class FunctionModel:
         return Said(body=_text(await self._whole(result)))
 
     def describe(self) -> frames.Described:
+        self._threads.refuse_if_all_lost()
         return frames.Described()
 
     async def _whole(self, result: object) -> object:

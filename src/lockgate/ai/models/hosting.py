@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
@@ -52,7 +52,11 @@ class Model(Protocol):
         ...
 
     def describe(self) -> frames.Described:
-        """Say what the model takes and gives."""
+        """Say what the model takes and gives.
+
+        Raises:
+            BackendBusy: It cannot take a call now, and perhaps never will.
+        """
         ...
 
 
@@ -86,6 +90,12 @@ class Hosting:
         if len(self.tasks) >= self.places:
             return BackendBusy(f"the runner has {self.places} calls under way")
         return None
+
+    async def forsake(self, stuck: Collection[asyncio.Task[Any]], grace: float) -> None:
+        """Take nothing more on, and let whatever is not *stuck* finish for *grace* seconds."""
+        self.ending = True
+        if moving := self.tasks.difference(stuck):
+            await asyncio.wait(moving, timeout=grace)
 
     async def close(self, grace: float) -> None:
         """Take nothing more on, let what is under way finish for *grace* seconds, then hang up.
