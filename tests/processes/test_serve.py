@@ -216,7 +216,7 @@ def test_two_workers_share_the_door(project: Path) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_does_not_wait_for_models_that_load(project: Path, workers: str) -> None:
     """While a runner is still loading, an interrupted server ends at once and leaves no process."""
-    (project / "parts.py").write_text("import time; time.sleep(600)")
+    (project / "parts.py").write_text(PARTS + "\n\nimport time\n\ntime.sleep(600)\n")
     process = serve(project, "--port", "0", "--workers", workers)
     wait_until(lambda: len((running(project) or _NOT).children) == 2 + int(workers))
     serving = running(project)

@@ -42,12 +42,14 @@ class Spec:
     Attributes:
         label: Which of its role, e.g. `small-0`; empty if there is only one.
         fds: File descriptors that it inherits under the same numbers.
+        may_quote: What it says may quote callers, and is not to be repeated.
     """
 
     role: Role
     label: str
     argv: tuple[str, ...]
     fds: tuple[int, ...] = ()
+    may_quote: bool = False
 
     @property
     def name(self) -> str:

@@ -33,6 +33,7 @@ from lockgate.core.errors import LockgateError, ManifestError
 from lockgate.manifest import schema
 from lockgate.manifest.load import Loaded, load
 from lockgate.processes.child import READY
+from lockgate.processes.discretion import hush
 from lockgate.processes.lifeline import Lifeline
 from lockgate.processes.mooring import Mooring
 
@@ -54,6 +55,7 @@ class Start:
         name: The model's.
         token: What callers of llama.cpp's own server must show.
         began: When this process did, monotonic seconds.
+        quote: What exceptions say may be shown on stderr.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Start:
     lifeline: Lifeline
     token: str
     began: float
+    quote: bool
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -71,7 +74,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         loaded = load(asked.manifest, env=asked.env, environ=os.environ)
         mooring = Mooring(asked.run / f"{asked.model}-{asked.index}.sock")
-        _run(loaded, Start(asked.model, mooring, lifeline, token, began))
+        quote = loaded.manifest.serve.quote_errors
+        _run(loaded, Start(asked.model, mooring, lifeline, token, began, quote))
     except LockgateError as error:
         print(f"error[{error.code}]: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
@@ -110,7 +114,8 @@ def _model(
 ) -> Model:
     if isinstance(section, schema.SklearnModel):
         return _sklearn(loaded, section, threads)
-    return FunctionModel(find_function(section.call, loaded.root), threads)
+    quote = loaded.manifest.serve.quote_errors
+    return FunctionModel(find_function(section.call, loaded.root), threads, quote=quote)
 
 
 def _section(
@@ -137,7 +142,8 @@ def _sklearn(loaded: Loaded, section: schema.SklearnModel, threads: Threads) -> 
 
     # Columns go in by position, in the order of `features`; scikit-learn would remark on it.
     warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-    return SklearnModel(estimator, section.features, section.labels, threads)
+    quote = loaded.manifest.serve.quote_errors
+    return SklearnModel(estimator, section.features, section.labels, threads, quote=quote)
 
 
 def _serve_llama(loaded: Loaded, section: schema.LlamaModel, start: Start) -> NoReturn:
@@ -153,7 +159,8 @@ def _serve_llama(loaded: Loaded, section: schema.LlamaModel, start: Start) -> No
 
 
 async def _serve_frames(model: Model, threads: Threads, start: Start, what: str) -> None:
-    hosting = Hosting(model, SystemClock())
+    hush(quote=start.quote)
+    hosting = Hosting(model, SystemClock(), quote=start.quote)
     loop = asyncio.get_running_loop()
     server = await loop.create_unix_server(hosting.visitor, sock=start.mooring.listen())
     patience = max(LOST_S, time.monotonic() - start.began)

@@ -25,6 +25,7 @@ from lockgate.processes.child import (
     last_words,
     start,
 )
+from lockgate.processes.discretion import Discreet
 from lockgate.processes.pulse import Patience
 from lockgate.processes.watch import PATIENCE, watch
 
@@ -203,7 +204,8 @@ class Supervisor:
     async def _live(self, post: Post) -> tuple[float, str]:
         """See one child through its life: how many seconds it lasted, and how it ended."""
         try:
-            child, ear = await start(post.spec, self._environ, self._ear(post))
+            discreet = Discreet(lambda line: self._repeat(post, line))
+            child, ear = await start(post.spec, self._environ, self._ear(post, discreet))
         except OSError as error:
             return 0.0, f"could not be started ({error.strerror})"
         post.child = child
@@ -213,17 +215,19 @@ class Supervisor:
         code = await child.ended()
         lived = child.lived
         await last_words(ear)
+        discreet.ended(ready=child.ready)
         post.child = None
         self._changed()
         return lived, cause_of_death(code)
 
-    def _ear(self, post: Post) -> Callable[[Child, str], None]:
+    def _ear(self, post: Post, discreet: Discreet) -> Callable[[Child, str], None]:
         def hear(child: Child, line: str) -> None:
-            if line != READY:
-                self._repeat(post, line)
-            elif not child.ready:
-                child.ready = True
+            if line == READY:
                 self._welcome(post, child)
+            elif post.spec.may_quote:
+                discreet.hear(line, ready=child.ready)
+            else:
+                self._repeat(post, line)
 
         return hear
 
@@ -232,6 +236,9 @@ class Supervisor:
             self._tell.say(f"{post.spec.name}: {line}")
 
     def _welcome(self, post: Post, child: Child) -> None:
+        if child.ready:
+            return
+        child.ready = True
         if post.spec.role is Role.RUNNER or post.deaths:
             self._tell.say(f"{post.spec.name} is ready (process {child.pid}, {child.lived:.1f} s)")
         post.able.set()

@@ -22,6 +22,7 @@ import uvloop
 from lockgate.app.api.arrival import App
 from lockgate.core.errors import LockgateError
 from lockgate.processes.child import READY, TOKEN
+from lockgate.processes.discretion import hush
 from lockgate.processes.lifeline import Lifeline
 from lockgate.processes.server import Server
 from lockgate.processes.shared import LIMITS, Limits
@@ -85,6 +86,7 @@ async def open_from_manifest(asked: argparse.Namespace) -> House:
     token = os.environ.pop(TOKEN, "")
     settings = Asked(asked.manifest, asked.env, workers=asked.workers)
     loaded = load_for_serving(settings, os.environ)
+    hush(quote=loaded.manifest.serve.quote_errors)
     return await open_house(loaded, run_dir=asked.run, token=token, worker=asked.name)
 
 

@@ -85,11 +85,17 @@ def _with_instructions(chat: Chat, ask: Ask) -> tuple[Message, ...]:
 
 
 class FunctionModel:
-    """Calls *function* for whoever asks the runner; see the module for how."""
+    """Calls *function* for whoever asks the runner; see the module for how.
 
-    def __init__(self, function: Callable[..., Any], threads: Threads) -> None:
+    Args:
+        quote: Show on stderr what the function's exceptions say.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], threads: Threads, *, quote: bool = False
+    ) -> None:
         self._signature = inspect.signature(function)
-        self._callee = Callee(function, threads)
+        self._callee = Callee(function, threads, quote=quote)
         self._threads = threads
 
     async def answer(self, question: frames.Question) -> Said | AsyncGenerator[str, None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import traceback
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from typing import Any, Final, Protocol, cast
@@ -26,6 +25,7 @@ from lockgate.core.errors import (
     BackendTimeout,
 )
 from lockgate.core.payload import Json
+from lockgate.core.raised import tell
 
 PLACES: Final = 1024
 """Asks that may be under way or waiting in one runner; the next is told that it is busy."""
@@ -63,10 +63,13 @@ class Model(Protocol):
 class Hosting:
     """Everybody who is connected to this runner, and what they have asked."""
 
-    def __init__(self, model: Model, clock: Clock, *, places: int = PLACES) -> None:
+    def __init__(
+        self, model: Model, clock: Clock, *, places: int = PLACES, quote: bool = False
+    ) -> None:
         self.model = model
         self.clock = clock
         self.places = places
+        self.quote = quote
         self.ending = False
         self.tasks: set[asyncio.Task[frames.Frame]] = set()
         self.visitors: set[Visitor] = set()
@@ -193,7 +196,7 @@ class Visitor(asyncio.Protocol):
         except BackendError as known:
             error = known
         except Exception as bug:  # noqa: BLE001 — a bug in a model must not hang its caller
-            traceback.print_exception(bug)
+            tell(bug, quote=self._hosting.quote)
             error = BackendBroken(f"the runner failed with {type(bug).__name__}")
         return _fault(ask.id, error)
 
