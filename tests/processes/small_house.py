@@ -1,6 +1,7 @@
 """A supervisor over children that are small scripts: `NAME=SCRIPT` words, e.g. `runner.a=...`.
 
-Prints one JSON object per line: the process ids by name, or `serving` and `draining`.
+Prints one JSON object per line: the process ids by name, or `serving` and `draining`. The variable
+`STILL_S` says for how many seconds a child may be silent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from random import Random
 
 from lockgate.processes.backoff import Backoff
 from lockgate.processes.child import Role, Spec
+from lockgate.processes.pulse import Patience
 from lockgate.processes.supervisor import Reports, Supervisor
 from lockgate.processes.voice import Voice
 
@@ -40,7 +42,11 @@ async def run() -> int:
         draining=lambda: tell("draining"),
     )
     specs = [spec(word) for word in sys.argv[1:]]
-    code = await Supervisor(specs, os.environ, reports, Backoff(Random(0)), grace=20.0).run()
+    still = float(os.environ.get("STILL_S", "60"))
+    patience = dict.fromkeys(Role, Patience(still=still, deaf=600.0, loading=600.0))
+    backoff = Backoff(Random(0))
+    supervisor = Supervisor(specs, os.environ, reports, backoff, grace=20.0, patience=patience)
+    code = await supervisor.run()
     voice.close()
     return code
 

@@ -213,6 +213,20 @@ def test_two_workers_share_the_door(project: Path) -> None:
         store.close()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_does_not_wait_for_models_that_load(project: Path, workers: str) -> None:
+    """While a runner is still loading, an interrupted server ends at once and leaves no process."""
+    (project / "parts.py").write_text(PARTS + "\n\nimport time\n\ntime.sleep(600)\n")
+    process = serve(project, "--port", "0", "--workers", workers)
+    wait_until(lambda: len((running(project) or _NOT).children) == 2 + int(workers))
+    serving = running(project)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=5.0)
+    assert process.returncode == 0
+    assert serving is not None
+    assert all(gone(pid) for pid in serving.children.values())
+
+
 def test_a_taken_port_is_explained(project: Path) -> None:
     """The message names the port, who has it, and the setting; exit 1."""
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -278,14 +292,15 @@ def test_it_says_where_it_is_and_how_to_get_a_first_key(project: Path) -> None:
     assert said.index("runner echo-0 is ready") < said.index("Lockgate serves 1 service on")
 
 
-def test_an_idle_server_writes_nothing(project: Path) -> None:
-    """Nobody calls: no process writes to the disk, and the state folder stays as it is."""
-    with served(project, MANIFEST) as server:
+def test_an_idle_server_writes_nothing_and_hardly_works(project: Path) -> None:
+    """Nobody calls: nothing is written to the disk, and all processes use < 1 % of a core."""
+    with served(project, MANIFEST.replace("models:", "serve: {workers: 2}\nmodels:")) as server:
         pids = [server.process.pid, *server.children.values()]
         wait_until(lambda: _quiet(pids))
         before = _contents(project)
-        written = [_written(pid) for pid in pids]
-        time.sleep(2.0)  # the time that is looked at, not a wait for something
+        written, used = [_written(pid) for pid in pids], sum(map(_used_ns, pids))
+        time.sleep(3.0)  # the time that is looked at, not a wait for something
+        assert sum(map(_used_ns, pids)) - used < 30_000_000
         assert [_written(pid) for pid in pids] == written
         assert _contents(project) == before
 
@@ -294,6 +309,11 @@ def _quiet(pids: list[int]) -> bool:
     written = [_written(pid) for pid in pids]
     time.sleep(0.5)
     return written == [_written(pid) for pid in pids]
+
+
+def _used_ns(pid: int) -> int:
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads)
 
 
 def _written(pid: int) -> str:

@@ -13,21 +13,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HOUSE = Path(__file__).with_name("small_house.py")
 WORKS = "import sys; print('ready', file=sys.stderr, flush=True); sys.stdin.read()"
 STUBBORN = WORKS + "; import time; time.sleep(600)"
+BEATS = """
+import os, sys, time
+os.write(0, b".")
+print("ready", file=sys.stderr, flush=True)
+while os.write(0, b"."):
+    time.sleep(0.1)
+"""
+LOADS = "import time; time.sleep(600)"
 BROKEN = "import sys; sys.exit('error: the model is not there')"
 
 
 class House:
     """A supervisor in a process of its own, and what it told so far."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, still_s: float = 60.0) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(HOUSE), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "STILL_S": str(still_s)},
         )
         self.children: dict[str, int] = {}
 
@@ -59,9 +70,9 @@ class House:
 
 
 @contextmanager
-def house(*words: str) -> Generator[House]:
+def house(*words: str, still_s: float = 60.0) -> Generator[House]:
     """A supervisor that is gone at the end, whatever happens."""
-    house = House(*words)
+    house = House(*words, still_s=still_s)
     try:
         yield house
     finally:
@@ -174,6 +185,52 @@ def test_it_can_be_stopped_while_it_starts() -> None:
         it.process.terminate()
         it.last_words()
         assert it.process.returncode == 0
+
+
+def test_it_does_not_wait_for_who_is_still_loading() -> None:
+    """Told to stop while a child loads and hears nothing, it is gone long before that one is."""
+    with house(f"worker.0={WORKS}", f"runner.a={LOADS}", f"runner.b={LOADS}") as it:
+        it.hear(lambda _: len(it.children) == 3)
+        pids = list(it.children.values())
+        it.process.send_signal(signal.SIGINT)
+        assert it.process.wait(5.0) == 0
+        assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["worker.0", "runner.a"])
+def test_who_is_frozen_is_replaced(name: str) -> None:
+    """A child that has sent heartbeats and sends no more is killed, and has a successor."""
+    with house("worker.1=" + WORKS, f"{name}={BEATS}", still_s=1.0) as it:
+        it.serving()
+        name = name.replace(".", " ")
+        frozen = it.children[name]
+        os.kill(frozen, signal.SIGSTOP)
+        it.hear(lambda _: it.children.get(name, frozen) != frozen)
+        it.process.terminate()
+        said = it.last_words()
+        assert it.process.returncode == 0
+    assert f"{name} has shown no sign of life for" in said
+    assert f"{name} was killed (SIGKILL); restarting now (1st time)" in said
+    assert "worker 1 has shown" not in said
+
+
+@pytest.mark.slow
+def test_after_a_pause_of_its_own_it_blames_nobody() -> None:
+    """A supervisor that was stopped itself, with all its children, kills none when it wakes."""
+    with house(f"worker.0={BEATS}", still_s=1.5) as it:
+        it.serving()
+        worker = it.children["worker 0"]
+        os.kill(worker, signal.SIGSTOP)
+        it.process.send_signal(signal.SIGSTOP)
+        time.sleep(3.0)  # the pause
+        it.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)  # it is awake, and the child is not yet
+        os.kill(worker, signal.SIGCONT)
+        time.sleep(2.0)  # for the looks that would have killed it
+        assert not gone(worker)
+        it.process.terminate()
+        assert "no sign of life" not in it.last_words()
 
 
 def test_what_children_say_is_passed_on_line_by_line() -> None:

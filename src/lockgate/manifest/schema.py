@@ -328,6 +328,9 @@ class Serve(Section):
     """Port to listen on."""
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes."""
+    quote_errors: bool = False
+    """Show on stderr what exceptions and llama.cpp say, which may quote callers; else only where it
+    happened. For developing."""
 
 
 class Manifest(Section):

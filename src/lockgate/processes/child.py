@@ -1,8 +1,8 @@
 """One process that the supervisor keeps running, and what it says.
 
-A child's stdin is its lifeline: it ends when the supervisor closes it or is gone, and then the
-child must end too. Its stdout and stderr come back line by line; the line `ready` is the signal
-that it does its work.
+A child's stdin is its lifeline, a socket: it ends when the supervisor closes it or is gone, and
+then the child must end too; the other way come its heartbeats. Its stdout and stderr come back line
+by line; the line `ready` is the signal that it does its work.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+
+from lockgate.processes.pulse import Pulse
 
 READY = "ready"
 """What a child says on stderr once it does its work."""
@@ -39,12 +42,14 @@ class Spec:
     Attributes:
         label: Which of its role, e.g. `small-0`; empty if there is only one.
         fds: File descriptors that it inherits under the same numbers.
+        may_quote: What it says may quote callers, and is not to be repeated.
     """
 
     role: Role
     label: str
     argv: tuple[str, ...]
     fds: tuple[int, ...] = ()
+    may_quote: bool = False
 
     @property
     def name(self) -> str:
@@ -57,15 +62,20 @@ class Child:
 
     Attributes:
         ready: It has said that it does its work.
+        pulse: Its heartbeats.
     """
 
-    def __init__(self, spec: Spec, process: asyncio.subprocess.Process, lifeline: int) -> None:
+    def __init__(
+        self, spec: Spec, process: asyncio.subprocess.Process, lifeline: socket.socket
+    ) -> None:
         self.spec = spec
         self.pid = process.pid
         self.ready = False
         self.started = time.monotonic()
         self._process = process
+        self.pulse = Pulse(self.started)
         self._lifeline = lifeline
+        asyncio.get_running_loop().add_reader(lifeline, self._hear)
 
     @property
     def lived(self) -> float:
@@ -74,9 +84,8 @@ class Child:
 
     def hang_up(self) -> None:
         """Close its lifeline: it should finish and end."""
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+        self._hear_no_more()
+        self._lifeline.close()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens if it is gone already."""
@@ -88,6 +97,22 @@ class Child:
         code = await self._process.wait()
         self.hang_up()
         return code
+
+    def _hear(self) -> None:
+        try:
+            beats = self._lifeline.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            beats = b""
+        if beats:
+            self.pulse.beat(time.monotonic())
+        else:  # it has closed its end, and lives
+            self._hear_no_more()
+
+    def _hear_no_more(self) -> None:
+        if self._lifeline.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._lifeline)
 
 
 class Ear:
@@ -126,12 +151,13 @@ async def start(
     Raises:
         OSError: The system has no room for another process.
     """
-    stdin, lifeline = os.pipe()
+    lifeline, stdin = socket.socketpair()
+    lifeline.setblocking(False)  # noqa: FBT003 — the standard library's own signature
     mouth, output = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
             *spec.argv,
-            stdin=stdin,
+            stdin=stdin.fileno(),
             stdout=output,
             stderr=output,
             env=dict(environ),
@@ -139,11 +165,11 @@ async def start(
             process_group=0,
         )
     except BaseException:
-        os.close(lifeline)
+        lifeline.close()
         os.close(mouth)
         raise
     finally:
-        os.close(stdin)
+        stdin.close()
         os.close(output)
     child = Child(spec, process, lifeline)
     ear = Ear(lambda line: hear(child, line))

@@ -10,7 +10,7 @@ from pathlib import Path
 from lockgate.core.errors import ManifestError
 from lockgate.manifest.findings import rendered
 from lockgate.manifest.load import Loaded, examine
-from lockgate.manifest.schema import Manifest, OpenAIModel
+from lockgate.manifest.schema import LlamaModel, Manifest, OpenAIModel
 from lockgate.processes.child import Role, Spec
 
 
@@ -69,6 +69,7 @@ def children(asked: Asked, manifest: Manifest, run: Path, door: int) -> tuple[Sp
             Role.RUNNER,
             f"{name}-{index}",
             _module("runner", *common, "--model", name, "--index", str(index)),
+            may_quote=_may_quote(manifest, name),
         )
         for name, index in _replicas(manifest)
     ]
@@ -76,6 +77,11 @@ def children(asked: Asked, manifest: Manifest, run: Path, door: int) -> tuple[Sp
     count = manifest.serve.workers
     workers = [_worker(number, count, asked, common, door) for number in range(count)]
     return (*runners, steward, *workers)
+
+
+def _may_quote(manifest: Manifest, name: str) -> bool:
+    """Tell who says what nobody can vouch for; functions and estimators have our own ear."""
+    return isinstance(manifest.models[name], LlamaModel) and not manifest.serve.quote_errors
 
 
 def _worker(number: int, count: int, asked: Asked, common: tuple[str, ...], door: int) -> Spec:

@@ -23,12 +23,16 @@ from typing import Final
 from lockgate.core.errors import LockgateError, StoreError
 from lockgate.manifest.load import load
 from lockgate.processes.child import READY
+from lockgate.processes.lifeline import Lifeline
+from lockgate.store.bell import Bell
 from lockgate.store.election import Election, FileElection
 from lockgate.store.engine import open_store
 from lockgate.store.ingest import Ingest, to_stderr
 
 PAUSE_S: Final = 0.1
 """Between two looks at the journal."""
+IDLE_S: Final = 1.0
+"""The same while nothing is written; a write ends the wait."""
 PATIENCE_S: Final = 3.0
 """After which a database that does not answer is called an outage."""
 LAST_S: Final = 5.0
@@ -62,27 +66,42 @@ class Rounds:
     """Looks at the journal again and again, on a thread of its own that may hang with the database.
 
     Attributes:
-        stop: Set it, and there is one last look.
+        stop: Set by `end`.
     """
 
-    def __init__(self, ingest: Ingest, election: Election, outage: Outage) -> None:
+    def __init__(self, ingest: Ingest, election: Election, outage: Outage, bell: Bell) -> None:
         self.stop = threading.Event()
         self._ingest = ingest
         self._election = election
         self._outage = outage
+        self._bell = bell
         self._pause = PAUSE_S
         self._busy_since: float | None = None
+
+    def end(self) -> None:
+        """Take one last look, then no more."""
+        self.stop.set()
+        self._bell.ring()
 
     def run(self) -> None:
         """Wait to be the only one, then go round until told to stop."""
         while not self._election.won():
             if self.stop.wait(PAUSE_S):
                 return
-        while not self.stop.wait(self._pause):
+        while not self.stop.is_set():
             self._round()
+            self._rest()
         while self._round():
             pass
         self._election.resign()
+
+    def _rest(self) -> None:
+        """Let calls come together for a while; if none do, wait for the first."""
+        if self._pause:
+            self.stop.wait(self._pause)
+        self._bell.arm()
+        if self._ingest.quiet and not self.stop.is_set():
+            self._bell.wait(IDLE_S)
 
     def stuck(self, now: float) -> bool:
         """Say whether the database has let this round wait for too long."""
@@ -93,15 +112,15 @@ class Rounds:
         """Take what is new; say whether there is more."""
         self._busy_since = time.monotonic()
         try:
-            self._ingest.step()
+            read = self._ingest.step()
         except StoreError as error:
             self._outage.began(str(error))
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)
+            self._pause = min(max(self._pause, PAUSE_S) * 2, _LONGEST_PAUSE_S)
             return False
         finally:
             self._busy_since = None
         self._outage.over()
-        self._pause = 0.0 if self._ingest.behind else PAUSE_S
+        self._pause = PAUSE_S if read and not self._ingest.behind else 0.0
         return self._ingest.behind
 
 
@@ -118,25 +137,26 @@ def tend(rounds: Rounds, outage: Outage, ended: Callable[[float], bool]) -> int:
             return 1
         if rounds.stuck(time.monotonic()):
             outage.began(f"the store has not answered for {PATIENCE_S:g} s")
-    rounds.stop.set()
+    rounds.end()
     thread.join(LAST_S)
     if thread.is_alive():
         to_stderr("no time to wait for the store: what is in the journal is for the next start")
     return 0
 
 
-def _until_told() -> Callable[[float], bool]:
+def _until_told(lifeline: Lifeline) -> Callable[[float], bool]:
     """Listen for SIGTERM, SIGINT and the end of stdin; the result waits so long for them."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _noted)
-    lifeline = sys.stdin.fileno()
+    sources = [fd for fd in (reader, lifeline.fd) if fd >= 0]
 
     def ended(seconds: float) -> bool:
-        ready, _, _ = select.select([reader, lifeline], [], [], seconds)
-        return reader in ready or (lifeline in ready and not os.read(lifeline, 4096))
+        lifeline.beat()
+        ready, _, _ = select.select(sources, [], [], seconds)
+        return reader in ready or (lifeline.fd in ready and lifeline.ended())
 
     return ended
 
@@ -148,7 +168,8 @@ def _noted(_number: int, _frame: object) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the steward; returns the exit code."""
     asked = _arguments(words)
-    ended = _until_told()
+    lifeline = Lifeline()
+    ended = _until_told(lifeline)
     try:
         loaded = load(asked.manifest, env=asked.env, environ=os.environ)
         store = open_store(loaded.store_url())
@@ -157,9 +178,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     state = loaded.root / ".lockgate"
     outage = Outage(to_stderr)
-    rounds = Rounds(Ingest(store, state / "journal"), FileElection(state / "steward.lock"), outage)
+    journal, seat = state / "journal", FileElection(state / "steward.lock")
+    rounds = Rounds(Ingest(store, journal), seat, outage, Bell(journal, PAUSE_S))
     _collect_seldom()
     os.nice(_NICE)
+    lifeline.beat()
     to_stderr(READY)
     return tend(rounds, outage, ended)
 

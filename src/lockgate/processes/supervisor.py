@@ -25,6 +25,9 @@ from lockgate.processes.child import (
     last_words,
     start,
 )
+from lockgate.processes.discretion import Discreet
+from lockgate.processes.pulse import Patience
+from lockgate.processes.watch import PATIENCE, watch
 
 GIVE_UP = 5
 """Deaths in a row after which a child that never was ready is taken not to be able to."""
@@ -33,6 +36,7 @@ FIRST_CHANCE_SECONDS = 30.0
 _MARGIN_SECONDS = 3.0  # after the workers' own grace, for the records of calls they cut short
 _RUNNER_SECONDS = 7.0  # they allow the calls under way 5
 _STEWARD_SECONDS = 15.0  # its last ingest
+_LOADING_SECONDS = 1.0  # who is not at work yet has nothing to finish
 _REMEMBERED_LINES = 500
 
 
@@ -95,12 +99,15 @@ class Supervisor:
         reports: Reports,
         backoff: Backoff,
         grace: float,
+        *,
+        patience: Mapping[Role, Patience] = PATIENCE,
     ) -> None:
         self._posts = [Post(spec) for spec in specs]
         self._environ = environ
         self._tell = reports
         self._backoff = backoff
         self._grace = grace
+        self._patience = patience
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._failed = False
@@ -118,8 +125,10 @@ class Supervisor:
             for post in self._posts:
                 tasks.create_task(self._keep(post), name=f"keeper of {post.spec.name}")
             greeting = tasks.create_task(self._greet(), name="greeting")
+            watching = tasks.create_task(self._watch(), name="watch")
             await self._stop.wait()
             greeting.cancel()
+            watching.cancel()
             if not self._failed:
                 self._tell.say("draining: calls in flight are finished, new ones turned away")
             self._tell.draining()
@@ -167,6 +176,20 @@ class Supervisor:
 
     # Keeping them running
 
+    async def _watch(self) -> None:
+        """Kill whoever has stopped without being dead; its keeper starts it again."""
+
+        def lost(child: Child, silent: float) -> None:
+            self._tell.say(
+                f"{child.spec.name} has shown no sign of life for {silent:.0f} s: killing it"
+            )
+            child.signal(signal.SIGKILL)
+
+        await watch(self._children, lost, self._patience)
+
+    def _children(self) -> list[Child]:
+        return [post.child for post in self._posts if post.child is not None]
+
     async def _keep(self, post: Post) -> None:
         while not self._stop.is_set():
             lived, death = await self._live(post)
@@ -181,7 +204,8 @@ class Supervisor:
     async def _live(self, post: Post) -> tuple[float, str]:
         """See one child through its life: how many seconds it lasted, and how it ended."""
         try:
-            child, ear = await start(post.spec, self._environ, self._ear(post))
+            discreet = Discreet(lambda line: self._repeat(post, line))
+            child, ear = await start(post.spec, self._environ, self._ear(post, discreet))
         except OSError as error:
             return 0.0, f"could not be started ({error.strerror})"
         post.child = child
@@ -191,17 +215,19 @@ class Supervisor:
         code = await child.ended()
         lived = child.lived
         await last_words(ear)
+        discreet.ended(ready=child.ready)
         post.child = None
         self._changed()
         return lived, cause_of_death(code)
 
-    def _ear(self, post: Post) -> Callable[[Child, str], None]:
+    def _ear(self, post: Post, discreet: Discreet) -> Callable[[Child, str], None]:
         def hear(child: Child, line: str) -> None:
-            if line != READY:
-                self._repeat(post, line)
-            elif not child.ready:
-                child.ready = True
+            if line == READY:
                 self._welcome(post, child)
+            elif post.spec.may_quote:
+                discreet.hear(line, ready=child.ready)
+            else:
+                self._repeat(post, line)
 
         return hear
 
@@ -210,6 +236,9 @@ class Supervisor:
             self._tell.say(f"{post.spec.name}: {line}")
 
     def _welcome(self, post: Post, child: Child) -> None:
+        if child.ready:
+            return
+        child.ready = True
         if post.spec.role is Role.RUNNER or post.deaths:
             self._tell.say(f"{post.spec.name} is ready (process {child.pid}, {child.lived:.1f} s)")
         post.able.set()
@@ -246,9 +275,11 @@ class Supervisor:
 
     async def _end(self, role: Role, limit: float) -> None:
         """Ask every child of *role* to end; kill those that have not after *limit* seconds."""
-        children = [post.child for post in self._of(role) if post.child is not None]
+        children = [child for child in self._children() if child.spec.role is role]
         for child in children:
             child.hang_up()
+            if not child.ready:
+                _interrupt(child)
         ends = asyncio.gather(*(child.ended() for child in children))
         hurry = asyncio.create_task(self._hurry.wait())
         await asyncio.wait({ends, hurry}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -262,6 +293,13 @@ class Supervisor:
 async def _pause(until: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(until.wait(), seconds)
+
+
+def _interrupt(child: Child) -> None:
+    """End a child that is still loading, and does not look at its lifeline meanwhile."""
+    child.signal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+    loop.call_later(_LOADING_SECONDS, child.signal, signal.SIGKILL)
 
 
 def ordinal(count: int) -> str:

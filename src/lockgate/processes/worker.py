@@ -12,7 +12,6 @@ import gc
 import os
 import signal
 import socket
-import stat
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,8 @@ import uvloop
 from lockgate.app.api.arrival import App
 from lockgate.core.errors import LockgateError
 from lockgate.processes.child import READY, TOKEN
+from lockgate.processes.discretion import hush
+from lockgate.processes.lifeline import Lifeline
 from lockgate.processes.server import Server
 from lockgate.processes.shared import LIMITS, Limits
 
@@ -45,21 +46,11 @@ class House(Protocol):
 OpenHouse = Callable[[argparse.Namespace], Awaitable[House]]
 
 
-class _Lifeline(asyncio.Protocol):
-    """The supervisor's end of stdin: never says anything, and closes when it is gone."""
-
-    def __init__(self, gone: Callable[[], None]) -> None:
-        self._gone = gone
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 — asyncio names it
-        self._gone()
-
-
 async def serve(asked: argparse.Namespace, open_house: OpenHouse, limits: Limits = LIMITS) -> None:
     """Serve until asked to stop, then drain; every task has ended when this returns."""
     house = await open_house(asked)
     server = Server(house.app, limits, grace=asked.grace)
-    await _listen_for_the_end(server.drain)
+    _listen_for_the_end(server.drain)
     _collect_seldom()
     server.open(socket.socket(fileno=asked.fd))
     print(READY, file=sys.stderr, flush=True)  # noqa: T201 — the supervisor waits for it
@@ -67,13 +58,12 @@ async def serve(asked: argparse.Namespace, open_house: OpenHouse, limits: Limits
     await house.close()
 
 
-async def _listen_for_the_end(drain: Callable[[], None]) -> None:
+def _listen_for_the_end(drain: Callable[[], None]) -> None:
     """Drain on SIGTERM and SIGINT, and when the supervisor is gone."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, drain)
-    if _is_pipe(sys.stdin.fileno()):
-        await loop.connect_read_pipe(lambda: _Lifeline(drain), sys.stdin)
+    Lifeline().hold(drain)
 
 
 def _collect_seldom() -> None:
@@ -88,12 +78,6 @@ def _collect_seldom() -> None:
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
-def _is_pipe(descriptor: int) -> bool:
-    """Tell a supervisor's pipe from a terminal or a file, whose end means nothing."""
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
 async def open_from_manifest(asked: argparse.Namespace) -> House:
     """Assemble everything that the manifest names."""
     from lockgate.assemble import open_house
@@ -102,6 +86,7 @@ async def open_from_manifest(asked: argparse.Namespace) -> House:
     token = os.environ.pop(TOKEN, "")
     settings = Asked(asked.manifest, asked.env, workers=asked.workers)
     loaded = load_for_serving(settings, os.environ)
+    hush(quote=loaded.manifest.serve.quote_errors)
     return await open_house(loaded, run_dir=asked.run, token=token, worker=asked.name)
 
 

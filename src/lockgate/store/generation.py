@@ -1,19 +1,23 @@
 """The generation: one number that grows with every change of what is live, and who notices.
 
-SQLite is asked for its `data_version` (no lock, no write) every 50 ms; Postgres sends a
-notification. Both on a thread of their own: a frozen database delays news, never a call.
+SQLite is asked for its `data_version` (no lock, no write) when its folder has changed, twenty times
+a second at most; Postgres sends a notification. Both on a thread of their own: a frozen database
+delays news, never a call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 from lockgate.core.errors import StoreError
 from lockgate.store.address import Address, Plain
+from lockgate.store.bell import Bell
 
 BUMP = "UPDATE generation SET number = number + 1"
 CHANNEL = "lockgate_generation"
@@ -21,6 +25,7 @@ NOTIFY = f"NOTIFY {CHANNEL}"
 _READ = "SELECT number FROM generation"
 
 _POLL_S = 0.05
+_REASK_S = 1.0  # whatever the system tells of the files
 _LISTEN_S = 0.25
 _REREAD_S = 10.0  # a pooler between us and Postgres may swallow notifications
 _BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -66,7 +71,7 @@ class Generation:
         try:
             await asyncio.Event().wait()
         finally:
-            watcher.stopped.set()
+            watcher.stop()
 
 
 class _Watcher:
@@ -77,7 +82,15 @@ class _Watcher:
         self._address = address
         self._changed = changed
         self._seen: int | None = None
+        self._bell: Bell | None = None
+        self._guard = threading.Lock()
         self._failures = 0
+
+    def stop(self) -> None:
+        self.stopped.set()
+        with self._guard:
+            if self._bell is not None:
+                self._bell.ring()
 
     def run(self) -> None:
         while not self.stopped.is_set():
@@ -88,16 +101,29 @@ class _Watcher:
             self.stopped.wait(_BACK_OFF_S[step])
 
     def _session(self) -> None:
-        plain = self._address.connect()
-        try:
-            with self._address.translated():
-                wait = self._polling(plain) if self._address.is_sqlite else self._listening(plain)
-                while not self.stopped.is_set():
-                    self._look(plain)
-                    self._failures = 0
-                    wait()
-        finally:
-            plain.close()
+        with closing(self._address.connect()) as plain, self._address.translated():
+            if self._address.path is None:
+                self._follow(plain, self._listening(plain))
+            else:
+                with self._bell_at(self._address.path.resolve().parent) as bell:
+                    self._follow(plain, self._polling(plain, bell))
+
+    def _follow(self, plain: Plain, wait: Callable[[], None]) -> None:
+        while not self.stopped.is_set():
+            self._look(plain)
+            self._failures = 0
+            wait()
+
+    @contextmanager
+    def _bell_at(self, folder: Path) -> Generator[Bell]:
+        """Hang up a bell that `stop` can ring, for as long as it is there."""
+        with closing(Bell(folder, _POLL_S)) as bell:
+            self._bell = bell
+            try:
+                yield bell
+            finally:
+                with self._guard:
+                    self._bell = None
 
     def _look(self, plain: Plain) -> None:
         row = plain.execute(_READ).fetchone()
@@ -105,7 +131,7 @@ class _Watcher:
             self._changed(int(row[0]))
             self._seen = int(row[0])
 
-    def _polling(self, plain: Plain) -> Callable[[], None]:
+    def _polling(self, plain: Plain, bell: Bell) -> Callable[[], None]:
         """Wait until another connection has changed SQLite's file."""
 
         def version() -> object:
@@ -115,10 +141,14 @@ class _Watcher:
 
         def wait() -> None:
             nonlocal known
-            while not self.stopped.wait(_POLL_S):
-                if (now := version()) != known:
-                    known = now
-                    return
+            bell.arm()
+            now = version()
+            while now == known and not self.stopped.is_set():
+                if bell.wait(_REASK_S):
+                    time.sleep(_POLL_S)  # a commit is several writes, and the first wakes us
+                bell.arm()
+                now = version()
+            known = now
 
         return wait
 

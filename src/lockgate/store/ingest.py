@@ -4,14 +4,14 @@ A batch of calls and the offset up to which its segment has been taken are commi
 transaction, and a call is told apart by where it stood. So whatever is interrupted, and wherever,
 is either done or done again without effect. A segment is deleted only when all of it is in the
 database and its writer is gone; one with damage in it is set aside instead. While there is nothing
-new, only the folder is looked at.
+new, only the folder and the sizes of its segments are looked at.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +73,27 @@ class Ingest:
         self._clock = clock or SystemClock()
         self._progress: dict[str, _Progress] = {}
         self._told: set[str] = set()
+        self._listed = -1
         self._insert = _insert_statement(store)
 
     @property
     def behind(self) -> bool:
         """Say whether the last step left something unread."""
         return any(progress.looked < 0 for progress in self._progress.values())
+
+    @property
+    def quiet(self) -> bool:
+        """Say whether nothing has been written since the last step, at a glance.
+
+        That a writer has left can only be seen by a step.
+        """
+        try:
+            return self._folder.changed_at() == self._listed and all(
+                self._folder.size(name) <= progress.looked  # less: half a frame was taken back
+                for name, progress in self._progress.items()
+            )
+        except OSError:
+            return False
 
     def step(self) -> int:
         """Take the next stretch of every segment that has grown, and tidy up those that are done.
@@ -89,6 +104,7 @@ class Ingest:
         Raises:
             StoreError: The database cannot be used now; nothing is lost, try again later.
         """
+        self._listed, listed = -1, self._changed_at()
         listing = self._look()
         self._forget_all_but({segment.name for segment in listing.segments})
         read = 0
@@ -96,7 +112,13 @@ class Ingest:
             with self._remembering(segment.name):
                 read += self._take(segment.name, segment.size)
                 self._finish(segment.name)
+        self._listed = listed
         return read
+
+    def _changed_at(self) -> int:
+        with suppress(OSError):
+            return self._folder.changed_at()
+        return -1
 
     def _look(self) -> Listing:
         try:

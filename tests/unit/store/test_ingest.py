@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Generator
@@ -331,3 +332,27 @@ def test_a_segment_goes_only_after_the_disk_has_its_calls(store: Store, folder: 
     Ingest(noted, NotedFolder(folder)).step()
     assert done == ["committed", "on disk", "removed"]
     noted.close()
+
+
+def test_a_glance_tells_whether_there_is_anything_to_take(store: Store, folder: Path) -> None:
+    """Quiet is a journal whose segments are those of the last step, and no longer than then."""
+    ingest = Ingest(store, folder)
+    assert not ingest.quiet
+    ingest.step()
+    assert ingest.quiet
+    journal = Journal(folder, "worker")
+    assert not ingest.quiet
+    ingest.step()
+    assert ingest.quiet
+    journal.record(an_entry(0))
+    assert not ingest.quiet
+    ingest.step()
+    with journal.path.open("ab") as file:
+        file.write(b"half")
+    ingest.step()
+    os.truncate(journal.path, journal.path.stat().st_size - 4)
+    assert ingest.quiet
+    journal.record(an_entry(1))
+    assert not ingest.quiet
+    assert ingest.step() == 1
+    journal.close()

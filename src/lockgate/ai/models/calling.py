@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
@@ -12,17 +11,25 @@ import msgspec
 from lockgate.ai.models.arguments import Arguments
 from lockgate.ai.models.threads import Threads
 from lockgate.core.errors import BackendBroken
+from lockgate.core.raised import tell
 
 _END: Final = object()
 
 
 class Callee:
-    """Calls *function* in a thread, or on the event loop if it is async."""
+    """Calls *function* in a thread, or on the event loop if it is async.
 
-    def __init__(self, function: Callable[..., Any], threads: Threads) -> None:
+    Args:
+        quote: Show on stderr what the function's exceptions say, not only where they were raised.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], threads: Threads, *, quote: bool = False
+    ) -> None:
         self._function = function
         self._on_loop = _is_async(function)
         self._threads = threads
+        self._quote = quote
 
     async def call(self, arguments: Arguments) -> object:
         """Call the function; a generator comes back before its first step.
@@ -37,7 +44,7 @@ class Callee:
                 result = await self._in_thread(_spread, self._function, arguments)
             return await result if inspect.isawaitable(result) else result
         except (Exception, SystemExit) as error:
-            raise _fact(error) from error
+            raise self._fact(error) from error
 
     async def pieces(self, result: object) -> AsyncGenerator[object, None]:
         """Give what a generator yields, one by one, or the only piece that *result* is.
@@ -56,7 +63,7 @@ class Callee:
             async for piece in source:
                 yield piece
         except (Exception, SystemExit) as error:
-            raise _fact(error) from error
+            raise self._fact(error) from error
         finally:
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
@@ -73,8 +80,15 @@ class Callee:
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         outcome = await self._threads.run(_contained, function, *args)
         if isinstance(outcome, _Raised):
-            raise _fact(outcome.error)  # as it is, a coroutine could not raise `StopIteration`
+            raise self._fact(outcome.error)  # as it is, a coroutine could not raise `StopIteration`
         return outcome
+
+    def _fact(self, error: BaseException) -> BackendBroken:
+        """Keep all but the type here, on stderr."""
+        if isinstance(error, BackendBroken):
+            return error
+        tell(error, quote=self._quote)
+        return BackendBroken(f"the function raised {type(error).__name__}")
 
 
 class _Raised(msgspec.Struct, frozen=True):
@@ -102,11 +116,3 @@ def _is_async(function: Callable[..., Any]) -> bool:
         for kind in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         for each in (function, called)
     )
-
-
-def _fact(error: BaseException) -> BackendBroken:
-    """Keep message and traceback here, on stderr: they may quote the caller; the type does not."""
-    if isinstance(error, BackendBroken):
-        return error
-    traceback.print_exception(error)
-    return BackendBroken(f"the function raised {type(error).__name__}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from lockgate.core.errors import (
     ManifestError,
 )
 from lockgate.core.payload import Json, Rows, Tensor, Tensors, TensorsReply
+from lockgate.core.raised import tell
 
 INPUT = "input"
 PREDICT = "predict"
@@ -43,6 +43,7 @@ class SklearnModel:
     Args:
         features: Names of its columns, in order.
         labels: What to call its classes in JSON answers; their own names if empty.
+        quote: Show on stderr what its exceptions say.
     """
 
     def __init__(
@@ -51,9 +52,12 @@ class SklearnModel:
         features: Sequence[str],
         labels: Sequence[str],
         threads: Threads,
+        *,
+        quote: bool = False,
     ) -> None:
         self._estimator = estimator
         self._threads = threads
+        self._quote = quote
         self.features = _features(estimator, features)
         self._known = frozenset(self.features)
         self._classes = _classes(estimator)
@@ -75,6 +79,7 @@ class SklearnModel:
         raise BackendRejected("a scikit-learn model takes JSON or tensors, not messages")
 
     def describe(self) -> frames.Described:
+        self._threads.refuse_if_all_lost()
         forms = [frames.TensorForm(name=PREDICT, datatype=self._datatype(), shape=(-1,))]
         if self._gives_probabilities:
             shape = (-1, len(self._labels))
@@ -155,7 +160,7 @@ class SklearnModel:
             said = f"the estimator refused the input: {error}"
             return InputRejected("the estimator refused the input", said=said)
         except Exception as error:  # noqa: BLE001 — the estimator's code is not ours
-            traceback.print_exception(error)
+            tell(error, quote=self._quote)
             return BackendBroken(f"the estimator raised {type(error).__name__}")
 
     def _output(self, predicted: Predicted) -> Json:

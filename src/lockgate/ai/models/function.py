@@ -85,11 +85,18 @@ def _with_instructions(chat: Chat, ask: Ask) -> tuple[Message, ...]:
 
 
 class FunctionModel:
-    """Calls *function* for whoever asks the runner; see the module for how."""
+    """Calls *function* for whoever asks the runner; see the module for how.
 
-    def __init__(self, function: Callable[..., Any], threads: Threads) -> None:
+    Args:
+        quote: Show on stderr what the function's exceptions say.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], threads: Threads, *, quote: bool = False
+    ) -> None:
         self._signature = inspect.signature(function)
-        self._callee = Callee(function, threads)
+        self._callee = Callee(function, threads, quote=quote)
+        self._threads = threads
 
     async def answer(self, question: frames.Question) -> Said | AsyncGenerator[str, None]:
         if isinstance(question, Tensors):
@@ -103,6 +110,7 @@ class FunctionModel:
         return Said(body=_text(await self._whole(result)))
 
     def describe(self) -> frames.Described:
+        self._threads.refuse_if_all_lost()
         return frames.Described()
 
     async def _whole(self, result: object) -> object:

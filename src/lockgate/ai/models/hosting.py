@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
@@ -26,6 +25,7 @@ from lockgate.core.errors import (
     BackendTimeout,
 )
 from lockgate.core.payload import Json
+from lockgate.core.raised import tell
 
 PLACES: Final = 1024
 """Asks that may be under way or waiting in one runner; the next is told that it is busy."""
@@ -52,17 +52,24 @@ class Model(Protocol):
         ...
 
     def describe(self) -> frames.Described:
-        """Say what the model takes and gives."""
+        """Say what the model takes and gives.
+
+        Raises:
+            BackendBusy: It cannot take a call now, and perhaps never will.
+        """
         ...
 
 
 class Hosting:
     """Everybody who is connected to this runner, and what they have asked."""
 
-    def __init__(self, model: Model, clock: Clock, *, places: int = PLACES) -> None:
+    def __init__(
+        self, model: Model, clock: Clock, *, places: int = PLACES, quote: bool = False
+    ) -> None:
         self.model = model
         self.clock = clock
         self.places = places
+        self.quote = quote
         self.ending = False
         self.tasks: set[asyncio.Task[frames.Frame]] = set()
         self.visitors: set[Visitor] = set()
@@ -86,6 +93,12 @@ class Hosting:
         if len(self.tasks) >= self.places:
             return BackendBusy(f"the runner has {self.places} calls under way")
         return None
+
+    async def forsake(self, stuck: Collection[asyncio.Task[Any]], grace: float) -> None:
+        """Take nothing more on, and let whatever is not *stuck* finish for *grace* seconds."""
+        self.ending = True
+        if moving := self.tasks.difference(stuck):
+            await asyncio.wait(moving, timeout=grace)
 
     async def close(self, grace: float) -> None:
         """Take nothing more on, let what is under way finish for *grace* seconds, then hang up.
@@ -183,7 +196,7 @@ class Visitor(asyncio.Protocol):
         except BackendError as known:
             error = known
         except Exception as bug:  # noqa: BLE001 — a bug in a model must not hang its caller
-            traceback.print_exception(bug)
+            tell(bug, quote=self._hosting.quote)
             error = BackendBroken(f"the runner failed with {type(bug).__name__}")
         return _fault(ask.id, error)
 

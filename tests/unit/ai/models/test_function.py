@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from lockgate.ai.models.attribute import find_function
 from lockgate.ai.models.function import FunctionModel
 from lockgate.ai.models.hosting import Said
 from lockgate.ai.models.threads import Threads
-from lockgate.core.errors import BackendBroken, BackendRejected, InputRejected, ManifestError
+from lockgate.core.errors import (
+    BackendBroken,
+    BackendBusy,
+    BackendRejected,
+    InputRejected,
+    ManifestError,
+)
 from lockgate.core.payload import Json, Message, Rows, Tensors
 
 pytestmark = pytest.mark.anyio
@@ -441,6 +448,79 @@ async def test_a_cancelled_thread_keeps_its_place(host: Host) -> None:
     with pytest.raises(asyncio.CancelledError):
         await call
     assert await rows(model, 0)
+    threads.close()
+
+
+async def test_a_thread_that_is_given_up_twice_keeps_its_place(host: Host) -> None:
+    """At a deadline the runner gives up, and so does the caller: the call still has not ended."""
+    release = threading.Event()
+    call = asyncio.ensure_future(rows(host(functools.partial(wait_for, release)), 0))
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        call.cancel()
+    await asyncio.sleep(0.01)
+    assert not call.done()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_all_threads_are_lost_once_nobody_waits_for_any() -> None:
+    """A caller who waits, a free place, or a thread that comes back in time: they are not lost.
+
+    While they are, the model says that it cannot take a call.
+    """
+    release = [threading.Event(), threading.Event()]
+    threads = Threads(2)
+    models = [FunctionModel(functools.partial(wait_for, each), threads) for each in release]
+    lost = asyncio.ensure_future(threads.until_all_lost(0.2))
+    calls = [asyncio.ensure_future(rows(model, 0)) for model in models]
+    await asyncio.sleep(0.01)
+    calls[0].cancel()
+    await asyncio.sleep(0.3)
+    models[0].describe()
+    calls[1].cancel()
+    await asyncio.sleep(0.01)
+    with pytest.raises(BackendBusy, match="2 calls have not come back"):
+        models[0].describe()
+    release[0].set()
+    await asyncio.wait(calls[:1])
+    models[0].describe()
+    await asyncio.sleep(0.3)
+    assert not lost.done()
+    release[0].clear()
+    again = asyncio.ensure_future(rows(models[0], 0))
+    await asyncio.sleep(0.01)
+    again.cancel()
+    assert await lost == 2
+    assert len(threads.within) == 2
+    for each in release:
+        each.set()
+    await asyncio.wait([again, calls[1]])
+    assert not threads.within
+    threads.close()
+
+
+async def test_what_hangs_while_tidying_up_is_lost_too(host: Host) -> None:
+    """A generator that was given up and never closes has nobody who waits for it."""
+    release, begun = threading.Event(), threading.Event()
+
+    def generate(_: Json) -> Iterator[str]:
+        try:
+            begun.set()
+            yield "a"
+            time.sleep(0.05)
+            yield "b"
+        finally:
+            release.wait(20)
+
+    threads = Threads(1)
+    call = asyncio.ensure_future(rows(FunctionModel(generate, threads), 0))
+    await asyncio.to_thread(begun.wait)
+    call.cancel()
+    assert await threads.until_all_lost(0.1) == 1
+    release.set()
+    await asyncio.wait([call])
     threads.close()
 
 
