@@ -284,6 +284,21 @@ def test_a_whole_answer_is_streamed_to_who_asked_for_a_stream(open_door: Open) -
     assert got.usage.total_tokens == 10
 
 
+def test_an_answer_may_be_empty(open_door: Open) -> None:
+    """A `stop` that is met at once leaves nothing to say: no error, and nothing to be repeated."""
+    door = open_door(Plan(chat=streams(ROLE, STOP)))
+    with client(door) as sdk:
+        chunks = list(
+            sdk.chat.completions.create(model="assistant", messages=HELLO, stop="a", stream=True)
+        )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == ""
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    door = open_door(Plan(chat=says(upstream_reply(""))))
+    with client(door) as sdk:
+        got = sdk.chat.completions.create(model="assistant", messages=HELLO, stop=["a"])
+    assert (got.choices[0].message.content, got.choices[0].finish_reason) == ("", "stop")
+
+
 def test_words_of_lockgates_own_are_streamed_too(open_door: Open) -> None:
     """An honest `uncertain` reaches a streaming caller as text."""
     door = open_door(Plan(chat=says(BackendGone("no")), bench={"ladder": ("uncertain",)}))

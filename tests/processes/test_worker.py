@@ -185,8 +185,8 @@ def test_codings_that_are_not_done_here_are_501(worker: Worker, coding: bytes) -
         b"GET / HTTP/1.1\r\nConnection: close\r\nHost: [::1]:8470 \r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nAccept: a/b\r\nAccept: c/d\r\n\r\n",
         (
-            b"POST / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nTransfer-Encoding: Chunked \r\n\r\n"
-            b"0\r\n\r\n"
+            b"POST / HTTP/1.1\r\nConnection: close\r\nHost: a\r\n"
+            b"Transfer-Encoding: Chunked \r\n\r\n0\r\n\r\n"
         ),
     ],
     ids=["1.0 knows no host", "no name", "IPv6", "a list in two headers", "another case"],
