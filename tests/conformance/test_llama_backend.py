@@ -12,7 +12,7 @@ import pytest
 from lockgate.ai.models.llama import LlamaBackend
 from lockgate.ai.models.openai import OpenAIBackend
 from lockgate.ai.models.wire import Origin, Wire
-from lockgate.core.errors import BackendRejected, InputRejected
+from lockgate.core.errors import BackendRejected, InputRejected, InputTooLong
 from lockgate.core.payload import Chat, ChatReply, ChatStream, Message
 from lockgate.core.ports import Backend
 from lockgate.testing.conformance.backend import BackendPromises, StreamPromises, ask_for
@@ -132,7 +132,7 @@ async def test_the_caller_is_told_what_the_model_does_not_take(
     """
     backend = backend_of(runner)
     question = chat("SECRET " * 20_000, 4, stream=stream)
-    with pytest.raises(InputRejected) as raised:
+    with pytest.raises(InputTooLong) as raised:
         await backend.answer(ask_for(question))
     assert raised.value.message == "the upstream answered HTTP 400 (exceed_context_size_error)"
     assert "context size" in raised.value.said

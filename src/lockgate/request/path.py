@@ -69,6 +69,9 @@ class Path:
             error = LockgateError(f"internal error ({type(bug).__name__})")
             error.__cause__ = bug
             return _ended(run.over(run.stage, "stopped", error.code), error)
+        failure = run.exchange.failure
+        if run.exchange.answer is None and failure is not None:
+            return _ended(run.over(run.stage, "stopped", failure.code), failure)
         return run.over()
 
     def record(self, exchange: Exchange, status: int) -> None:
@@ -107,7 +110,7 @@ class _Run:
         self._trail: list[Note] = []
 
     async def along(self, stages: Sequence[Stage], *, until_answered: bool) -> None:
-        """Run *stages* in order, on the way towards an answer only until there is one."""
+        """Run *stages* in order: towards an answer until there is one, back while there is one."""
         monotonic, note = self._clock.monotonic, self._trail.append
         for stage in stages:
             self.stage = name = stage.name
@@ -118,7 +121,7 @@ class _Run:
             began, self._at = self._at, monotonic()
             note(Note(name, "ran", "", self._at - began))
             self.exchange = exchange
-            if until_answered and exchange.answer is not None:
+            if (exchange.answer is not None) is until_answered:
                 return
 
     def over(self, stage: str = "", event: str = "", detail: str = "") -> Exchange:
