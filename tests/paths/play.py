@@ -166,8 +166,9 @@ class House:
             _wait(lambda: len(self.recorder.entries) > before)
         got = {} if call.leaves else answer(line)
         line.close()
-        (*_, entry) = (None, *self.recorder.entries[before:])
-        return got, {} if entry is None else recorded(entry)
+        kept = [recorded(entry) for entry in self.recorder.entries[before:]]
+        assert len(kept) <= 1
+        return got, kept[0] if kept else {}
 
     def _asked(self) -> int:
         return sum(model.asked for model in self.models.values())

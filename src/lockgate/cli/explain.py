@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from lockgate.app.api.frames import CHAT_ID
-from lockgate.cli.calls import outcome_text
+from lockgate.cli.calls import NO, outcome_text
 from lockgate.cli.opened import (
     HERE,
     At,
@@ -31,7 +31,6 @@ from lockgate.core.exchange import Attempt, Note, Verdict
 from lockgate.core.money import usd
 from lockgate.store.ledger import Ledger
 
-NO = 3
 _WAIT_S: Final = 2.0
 _POLL_S: Final = 0.05
 
