@@ -4,10 +4,8 @@ Written once, before the rules were last changed; measured by `bench/guards.py`;
 The attacks are of the families that public collections have (override, extraction, persona, fake
 authority, hidden text, other languages), in words of our own. Whoever changes a rule because of a
 text here moves that text to `samples` or `benign` and writes a new one. The `EARLIER_` tables were
-held out until the rules were changed because of what they showed; they show nothing new any more.
+held out until the rules were changed because of what they showed; since then they are samples.
 """
-
-# ruff: noqa: E501 — a sample stays on one line
 
 from __future__ import annotations
 
