@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -120,19 +120,21 @@ def show_rates() -> None:
         found = sum(bool(screen.inspect(s.text).verdicts) for s in own)
         alarms = sum(bool(screen.inspect(text).verdicts) for text in benign.BENIGN)
         print(f"  {name:34}{found:5d}/{len(own):<5d}{alarms:9d}/{len(benign.BENIGN)}")
+    show_held_out("held out: injection / all four", held_out.ATTACKS, held_out.BENIGN)
+    show_held_out("held out until tuned against", held_out.EARLIER_ATTACKS, held_out.EARLIER_BENIGN)
+
+
+def show_held_out(name: str, attacks: Sequence[str], ordinary: Sequence[str]) -> None:
+    """Print recall and false alarms on texts that are not samples, and which they are."""
     screen, everything = guard("injection"), guard(*ALL)
-    found = sum(bool(screen.inspect(text).verdicts) for text in held_out.ATTACKS)
-    alarms = sum(bool(everything.inspect(text).verdicts) for text in held_out.BENIGN)
-    print(
-        f"  {'held out: injection / all four':34}{found:5d}/{len(held_out.ATTACKS):<5d}"
-        f"{alarms:9d}/{len(held_out.BENIGN)}"
-    )
-    for text in held_out.BENIGN:
-        if everything.inspect(text).verdicts:
-            print(f"    false alarm: {text}")
-    for text in held_out.ATTACKS:
-        if not screen.inspect(text).verdicts:
-            print(f"    missed: {text}")
+    missed = [text for text in attacks if not screen.inspect(text).verdicts]
+    alarms = [text for text in ordinary if everything.inspect(text).verdicts]
+    found = len(attacks) - len(missed)
+    print(f"  {name:34}{found:5d}/{len(attacks):<5d}{len(alarms):9d}/{len(ordinary)}")
+    for text in alarms:
+        print(f"    false alarm: {text}")
+    for text in missed:
+        print(f"    missed: {text}")
 
 
 if __name__ == "__main__":

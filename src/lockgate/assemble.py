@@ -30,7 +30,7 @@ from lockgate.ai.models.wire import Origin, Wire
 from lockgate.app.api.arrival import App
 from lockgate.app.api.front import Check, Front, Metadata, Offer, TensorSpec, build_app
 from lockgate.app.integrations.prometheus import Metrics
-from lockgate.core.clock import SystemClock, SystemIds
+from lockgate.core.clock import Clock, SystemClock, SystemIds
 from lockgate.core.errors import StoreError
 from lockgate.core.exchange import Signal
 from lockgate.core.money import Price, pico
@@ -102,10 +102,9 @@ async def open_house(loaded: Loaded, *, run_dir: Folder, token: str, worker: str
         for name, model in loaded.manifest.models.items()
     }
     record = Record((journal, metrics), clock)
-    build = _Services(loaded, backends, record, clock)
     keyring, ping = Keyring(address), Ping(address)
     front = Front(
-        offers={name: build.offer(name) for name in loaded.manifest.services},
+        offers=offers_of(loaded, backends, record, clock),
         identify=keyring,
         clock=clock,
         ids=ids,
@@ -115,6 +114,14 @@ async def open_house(loaded: Loaded, *, run_dir: Folder, token: str, worker: str
     )
     watch = await _watch_keys(Generation(address), keyring)
     return House(build_app(front), backends, journal, [watch])
+
+
+def offers_of(
+    loaded: Loaded, backends: Mapping[str, Backend], record: Record, clock: Clock
+) -> dict[str, Offer]:
+    """Build what the front door needs of each service, with *backends* by the models' names."""
+    build = _Services(loaded, backends, record, clock)
+    return {name: build.offer(name) for name in loaded.manifest.services}
 
 
 async def _watch_keys(generation: Generation, keyring: Keyring) -> asyncio.Task[None]:
@@ -197,7 +204,7 @@ class _Services:
     """Builds the path of one service after the other."""
 
     def __init__(
-        self, loaded: Loaded, backends: Mapping[str, Backend], record: Record, clock: SystemClock
+        self, loaded: Loaded, backends: Mapping[str, Backend], record: Record, clock: Clock
     ) -> None:
         self._loaded = loaded
         self._backends = backends

@@ -57,6 +57,7 @@ def test_a_chat_comes_back_as_the_sdk_expects_it(door: Door) -> None:
         raw = sdk.chat.completions.with_raw_response.create(model="assistant", messages=HELLO)
     got = raw.parse()
     assert got.choices[0].message.content == "hi"
+    assert got.id == f"chatcmpl-{raw.headers['x-request-id']}"
     assert got.model == "assistant"
     assert got.usage is not None
     assert got.usage.total_tokens == 10
@@ -70,6 +71,17 @@ def test_a_chat_comes_back_as_the_sdk_expects_it(door: Door) -> None:
     assert "x-lockgate-rung" not in raw.headers
     entry = door.entry()
     assert (entry.id, entry.status, entry.outcome) == (facts["request_id"], 200, "answered")
+
+
+def test_every_answer_has_the_id_of_its_own_call(open_door: Open) -> None:
+    """A cached answer too, which was another call's; streams say the same in every chunk."""
+    door = open_door(Plan(bench={"fresh": 60.0}))
+    with client(door) as sdk:
+        ids = [sdk.chat.completions.create(model="assistant", messages=HELLO).id for _ in "ab"]
+        stream = sdk.chat.completions.create(model="assistant", messages=HELLO, stream=True)
+        ids += {chunk.id for chunk in stream}
+    assert [entry.outcome for entry in door.entries] == ["answered", "cached", "answered"]
+    assert ids == [f"chatcmpl-{entry.id}" for entry in door.entries]
 
 
 def test_fields_nobody_knows_survive_both_ways(open_door: Open) -> None:
@@ -282,6 +294,21 @@ def test_a_whole_answer_is_streamed_to_who_asked_for_a_stream(open_door: Open) -
     assert got.choices[0].message.tool_calls[0].function.name == "f"
     assert got.usage is not None
     assert got.usage.total_tokens == 10
+
+
+def test_an_answer_may_be_empty(open_door: Open) -> None:
+    """A `stop` that is met at once leaves nothing to say: no error, and nothing to be repeated."""
+    door = open_door(Plan(chat=streams(ROLE, STOP)))
+    with client(door) as sdk:
+        chunks = list(
+            sdk.chat.completions.create(model="assistant", messages=HELLO, stop="a", stream=True)
+        )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == ""
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    door = open_door(Plan(chat=says(upstream_reply(""))))
+    with client(door) as sdk:
+        got = sdk.chat.completions.create(model="assistant", messages=HELLO, stop=["a"])
+    assert (got.choices[0].message.content, got.choices[0].finish_reason) == ("", "stop")
 
 
 def test_words_of_lockgates_own_are_streamed_too(open_door: Open) -> None:

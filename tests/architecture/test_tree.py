@@ -12,7 +12,7 @@ _OF_A_MACHINE = re.compile(
 )
 _REGISTRY = re.compile(rb"(?:files\.)?python" rb"hosted\.org|pypi\." rb"org|registry\.npm" rb"js")
 _LARGEST = 1_000_000
-_NOT_TEXT = {".png", ".svg", ".skops", ".gz"}
+_NOT_TEXT = {".png", ".svg", ".skops", ".gz", ".onnx"}
 _THIS = Path(__file__).resolve().relative_to(ROOT)
 _TEXTS = [path for path in tracked() if path.suffix not in _NOT_TEXT and path != _THIS]
 

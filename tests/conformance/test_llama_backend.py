@@ -12,8 +12,8 @@ import pytest
 from lockgate.ai.models.llama import LlamaBackend
 from lockgate.ai.models.openai import OpenAIBackend
 from lockgate.ai.models.wire import Origin, Wire
-from lockgate.core.errors import BackendRejected, InputRejected
-from lockgate.core.payload import Chat, ChatReply, Message
+from lockgate.core.errors import BackendRejected, InputRejected, InputTooLong
+from lockgate.core.payload import Chat, ChatReply, ChatStream, Message
 from lockgate.core.ports import Backend
 from lockgate.testing.conformance.backend import BackendPromises, StreamPromises, ask_for
 from tests.processes.runners import TOKEN, Runner, write_manifest
@@ -132,7 +132,7 @@ async def test_the_caller_is_told_what_the_model_does_not_take(
     """
     backend = backend_of(runner)
     question = chat("SECRET " * 20_000, 4, stream=stream)
-    with pytest.raises(InputRejected) as raised:
+    with pytest.raises(InputTooLong) as raised:
         await backend.answer(ask_for(question))
     assert raised.value.message == "the upstream answered HTTP 400 (exceed_context_size_error)"
     assert "context size" in raised.value.said
@@ -141,6 +141,31 @@ async def test_the_caller_is_told_what_the_model_does_not_take(
     assert raised.value.message.startswith("the upstream answered HTTP ")
     assert "image input is not supported" in raised.value.said
     await backend.answer(ask_for(Harness.question))
+    await backend.close()
+
+
+@pytest.mark.anyio
+async def test_a_stop_that_is_met_at_once_leaves_an_empty_answer(runner: Runner) -> None:
+    """It is what the caller asked for: not a failure, whole or streamed."""
+    backend = backend_of(runner)
+    first = chat("Say hi.", 1)
+    steady = {"temperature": msgspec.Raw(b"0")}
+    answer = await backend.answer(
+        ask_for(msgspec.structs.replace(first, fields={**first.fields, **steady}))
+    )
+    assert isinstance(answer.reply, ChatReply)
+    stop = {"stop": msgspec.Raw(msgspec.json.encode(answer.reply.text))}
+    for stream in (False, True):
+        asked = chat("Say hi.", 8, stream=stream)
+        fields = {**asked.fields, **steady, **stop}
+        answer = await backend.answer(ask_for(msgspec.structs.replace(asked, fields=fields)))
+        if isinstance(answer.reply, ChatStream):
+            chunks = [chunk async for chunk in answer.reply.chunks]
+            said = "".join(chunk.text for chunk in chunks), chunks[-2].finish_reason
+        else:
+            assert isinstance(answer.reply, ChatReply)
+            said = answer.reply.text, answer.reply.finish_reason
+        assert said == ("", "stop")
     await backend.close()
 
 

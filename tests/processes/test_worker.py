@@ -134,6 +134,15 @@ SMUGGLING = {
     "unknown method": b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
     "path that is not ASCII": "GET /é HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
     "a tunnel": b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "one host, twice": b"GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
+    "no host's name": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "a host with a user": b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
+    "two keys": b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\n"
+    b"Authorization: Bearer b\r\n\r\n",
+    "two types": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
+    "another coding, last": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
     "TLS": bytes([0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC]),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 }
@@ -143,6 +152,48 @@ def test_what_is_not_clearly_one_request_is_refused(worker: Worker) -> None:
     """Every known way to smuggle a request ends with 400 `bad_http`, in JSON."""
     answers = {name: refusal(worker.talk(sent)) for name, sent in SMUGGLING.items()}
     assert answers == dict.fromkeys(SMUGGLING, (400, "bad_http"))
+
+
+def test_a_second_host_is_refused_on_a_kept_connection_too(worker: Worker) -> None:
+    """That the first request's head was in order says nothing about the next one's."""
+    with worker.connect() as line:
+        line.sendall(GET % b"/")
+        read_answer(line)
+        line.sendall(b"GET / HTTP/1.1\r\nHost: b\r\nHost: a\r\n\r\n")
+        assert refusal(read_all(line)) == (400, "bad_http")
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked\r\nConnection: upgrade\r\nUpgrade: h2c",
+    ],
+)
+def test_codings_that_are_not_done_here_are_501(worker: Worker, coding: bytes) -> None:
+    """A body that would have to be unpacked first is refused as RFC 9112, 6.1 asks for."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % coding
+    assert refusal(worker.talk(head + b"1\r\nx\r\n0\r\n\r\n")) == (501, "transfer_coding")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost:\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: [::1]:8470 \r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nAccept: a/b\r\nAccept: c/d\r\n\r\n",
+        (
+            b"POST / HTTP/1.1\r\nConnection: close\r\nHost: a\r\n"
+            b"Transfer-Encoding: Chunked \r\n\r\n0\r\n\r\n"
+        ),
+    ],
+    ids=["1.0 knows no host", "no name", "IPv6", "a list in two headers", "another case"],
+)
+def test_what_only_looks_odd_is_served(worker: Worker, head: bytes) -> None:
+    """What the RFCs allow is not refused."""
+    assert worker.talk(head).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("version", [b"", b" HTTP/2.0"])
@@ -182,7 +233,8 @@ def test_headers_have_a_limit(worker: Worker, head: bytes) -> None:
 
 def test_headers_just_below_the_limit_pass(worker: Worker) -> None:
     """A head of nearly 64 KB is served, in one piece or in many."""
-    head = b"GET /x HTTP/1.1\r\nConnection: close\r\nX: %s\r\n\r\n" % (b"a" * (HEAD_BYTES - 100))
+    head = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: %s\r\n\r\n"
+    head %= b"a" * (HEAD_BYTES - 100)
     pieces = [head[at : at + 5000] for at in range(0, len(head), 5000)]
     assert worker.talk(head).startswith(b"HTTP/1.1 200 ")
     assert worker.talk(*pieces).startswith(b"HTTP/1.1 200 ")

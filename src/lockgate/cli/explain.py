@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from lockgate.cli.calls import outcome_text
+from lockgate.app.api.frames import CHAT_ID
+from lockgate.cli.calls import NO, outcome_text
 from lockgate.cli.opened import (
     HERE,
     At,
@@ -30,7 +31,6 @@ from lockgate.core.exchange import Attempt, Note, Verdict
 from lockgate.core.money import usd
 from lockgate.store.ledger import Ledger
 
-NO = 3
 _WAIT_S: Final = 2.0
 _POLL_S: Final = 0.05
 
@@ -40,8 +40,9 @@ def explain(
 ) -> int:
     """Show the trail of a call: every stage, verdict and attempt, with its time and price.
 
-    The id is what the answer's header `x-request-id` says. A call that has just ended may take a
-    moment to get to the ledger; it is waited for.
+    The id is what the answer's header `x-request-id` says, or a chat's `id`, which is the same
+    behind `chatcmpl-`. A call that has just ended may take a moment to get to the ledger; it is
+    waited for.
 
     Example: `lockgate explain 1a2096a0619ea8aedccf82381a`.
 
@@ -51,7 +52,7 @@ def explain(
         at: Which project.
     """
     with opened(at.loaded()) as store:
-        entry = _find(Ledger(store), call_id)
+        entry = _find(Ledger(store), call_id.removeprefix(CHAT_ID))
     if entry is None:
         print(
             f"error: there is no call {shown(call_id)!r} in the ledger; `lockgate calls` lists "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,7 +118,10 @@ def _priced(plain: dict[str, Any]) -> dict[str, Any]:
     return plain | {"cost_usd": usd(cost), "cost_pico_usd": cost}
 
 
-def print_json(items: Sequence[dict[str, Any]]) -> None:
-    """Print a JSON array with one item on each line."""
-    lines = ",\n".join(msgspec.json.encode(item).decode() for item in items)
-    print(f"[\n{lines}\n]" if items else "[]")
+def print_json(items: Iterable[dict[str, Any]]) -> None:
+    """Print a JSON array with one item on each line, each as soon as it is there."""
+    before = "[\n"
+    for item in items:
+        print(before, msgspec.json.encode(item).decode(), sep="", end="")
+        before = ",\n"
+    print("[]" if before == "[\n" else "\n]")

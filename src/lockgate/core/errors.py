@@ -22,6 +22,7 @@ LockgateError
     ├── BackendBusy                 503   retryable; it said it has too much to do
     ├── BackendRejected             502   it does not accept what we sent
     │   └── InputRejected               400   … because of what the caller said
+    │       └── InputTooLong                400   … which another model may have room for
     ├── BackendBroken               502   it answered, but not in its protocol, or failed inside
     ├── NotSure                     502   its answer's confidence is below the service's floor
     └── ContractBroken              502   its answer does not have the form the service promises
@@ -224,6 +225,15 @@ class InputRejected(BackendRejected):
 
     code = "input_rejected"
     status = 400
+
+
+class InputTooLong(InputRejected):
+    """What the caller said does not fit its context; another model's may be larger.
+
+    The code is the one that OpenAI's clients know.
+    """
+
+    code = "context_length_exceeded"
 
 
 class BackendBroken(BackendError):

@@ -2,7 +2,7 @@
 
 llhttp (below httptools) refuses by itself what request smuggling lives on: Content-Length beside
 Transfer-Encoding, duplicate or odd lengths, bare line feeds, folded headers, spaces before colons.
-This adds who is too slow, who says too much, and answers in JSON.
+`head.py` adds what headers must say, this who is too slow or says too much; the answers are JSON.
 
 A request is given to the application once all of it is there. Only of one whose body does not come
 along with its head is the application asked first whether the rest is worth waiting for; if not,
@@ -17,6 +17,7 @@ import urllib.parse
 import httptools
 
 from lockgate.app.api.arrival import Arrival
+from lockgate.processes.head import check_fields
 from lockgate.processes.refusal import (
     HEAD_BYTES,
     HEAD_FIELDS,
@@ -35,6 +36,7 @@ from lockgate.processes.upgrade import BodyParser
 
 _READ_BYTES = 262_144  # the most an event loop hands over at once
 _VERSIONS = frozenset({"1.1", "1.0"})
+_CODING = b"transfer-encoding"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -49,6 +51,7 @@ class Connection(Sending):
         "_fields",
         "_framing",
         "_gathered",
+        "_host",
         "_incoming",
         "_parser",
         "_rest",
@@ -61,6 +64,7 @@ class Connection(Sending):
         self._rest: BodyParser | None = None
         self._client = ""
         self._url = b""
+        self._host = b""  # the last one that was looked at
         self._fields: list[tuple[bytes, bytes]] = []
         self._chunk = 0
         self._framing = 0  # bytes since the head began or body was last seen; at most a chunk more
@@ -129,8 +133,12 @@ class Connection(Sending):
             raise Refused(PIPELINE)
         arrival = Arrival(self, parser.get_method().decode(), "", self._client)
         arrival.path, arrival.query = _target(self._url)
-        arrival.headers = dict(fields)
+        arrival.headers = headers = dict(fields)
         arrival.chunked = version == "1.1"
+        host = headers.get(b"host")
+        if host != self._host or len(headers) < len(fields) or _CODING in headers:
+            check_fields(fields, host_required=arrival.chunked)
+            self._host = host or b""
         arrival.keep_alive = arrival.chunked and parser.should_keep_alive()
         self._incoming = arrival
         self._mid = True

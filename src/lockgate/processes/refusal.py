@@ -45,6 +45,9 @@ TOO_LARGE: Final = Refusal(
 VERSION: Final = Refusal(
     505, "http_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here; TLS and HTTP/2 end in front."
 )
+CODING: Final = Refusal(
+    501, "transfer_coding", "Of all transfer codings only 'chunked' is taken here."
+)
 PIPELINE: Final = Refusal(
     400, "bad_http", f"At most {PIPELINED} requests may be pipelined on one connection."
 )

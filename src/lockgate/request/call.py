@@ -14,7 +14,15 @@ from typing import Final
 import msgspec
 
 from lockgate.core.clock import Clock
-from lockgate.core.errors import BackendError, BackendTimeout, ContractBroken, NotSure
+from lockgate.core.errors import (
+    BackendError,
+    BackendTimeout,
+    ContractBroken,
+    InputRejected,
+    InputTooLong,
+    LockgateError,
+    NotSure,
+)
 from lockgate.core.exchange import Answer, Attempt, Call, Evidenced, Exchange, Signal, Tally
 from lockgate.core.money import Price
 from lockgate.core.payload import (
@@ -63,6 +71,21 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     price: Price
     first_token: float
     total: float
+
+
+def is_final(failure: LockgateError | None) -> bool:
+    """Say whether *failure* is the caller's fault wherever else the call would go."""
+    return isinstance(failure, InputRejected) and not isinstance(failure, InputTooLong)
+
+
+def _weightier(before: LockgateError, error: BackendError) -> LockgateError:
+    """Give the failure to tell of two.
+
+    An input that is too long for one model is the caller's fault only if no other model failed on
+    it in another way: that one may have had room for it.
+    """
+    only_here = isinstance(error, InputTooLong) and not isinstance(before, InputTooLong)
+    return before if only_here else error
 
 
 class Caller:
@@ -148,11 +171,12 @@ class Caller:
             spent = hourly.of(input_tokens=0, output_tokens=0, seconds=line.seconds)
             line = msgspec.structs.replace(line, cost=spent)
         unsure = answer if isinstance(error, NotSure) else exchange.unsure
+        failure = error if exchange.failure is None else _weightier(exchange.failure, error)
         after = msgspec.structs.replace(
             exchange,
             answer=None,
             unsure=unsure,
-            failure=error,
+            failure=failure,
             attempts=(*exchange.attempts, line),
         )
         return after.noted(NAME, error.code, f"{name}: {error.message}")

@@ -13,9 +13,8 @@ from typing import Final
 import msgspec
 
 from lockgate.core.clock import Clock
-from lockgate.core.errors import InputRejected
 from lockgate.core.exchange import Exchange, Outcome
-from lockgate.request.call import RESERVE_S, Caller
+from lockgate.request.call import RESERVE_S, Caller, is_final
 
 NAME: Final = "cascade"
 
@@ -32,7 +31,8 @@ class Cascade:
     async def __call__(self, exchange: Exchange) -> Exchange:
         """Try target after target while there is time; the last failure stays on the exchange.
 
-        A target that finds the input at fault ends it: nobody else is asked.
+        A target that finds the input at fault ends it: nobody else is asked, unless it is only
+        too long for that one.
         """
         if exchange.failure is not None:
             return exchange
@@ -40,7 +40,7 @@ class Cascade:
             exchange = await self._caller.attempt(exchange, name)
             if exchange.answer is not None:
                 return msgspec.structs.replace(exchange, outcome=Outcome.ANSWERED)
-            if isinstance(exchange.failure, InputRejected):
+            if is_final(exchange.failure):
                 break
             if self._clock.monotonic() >= exchange.call.deadline - RESERVE_S:
                 break

@@ -17,7 +17,7 @@ from lockgate.core.errors import (
     BackendTimeout,
     ContractBroken,
     DeadlineExceeded,
-    InputRejected,
+    InputTooLong,
     LockgateError,
     NotSure,
     Overloaded,
@@ -25,7 +25,7 @@ from lockgate.core.errors import (
 from lockgate.core.exchange import Answer, Exchange, Outcome
 from lockgate.core.payload import Chat, ChatReply, Json, RowsReply, Tensors
 from lockgate.request.cache import Answers
-from lockgate.request.call import Caller
+from lockgate.request.call import Caller, is_final
 
 NAME: Final = "degrade"
 
@@ -74,22 +74,19 @@ class Degrade:
         """Answer from the ladder.
 
         It does not take over when the input is at fault: a rung that answers would pass the
-        caller's mistake off as our uncertainty.
-
-        Raises:
-            LockgateError: The call's failure, when no rung takes over on it.
+        caller's mistake off as our uncertainty. An input that was too long for every model so far
+        may still fit another one. When no rung has an answer, the failure says why.
         """
         for rung in self._ladder:
-            if exchange.answer is not None or isinstance(exchange.failure, InputRejected):
+            if exchange.answer is not None or is_final(exchange.failure):
                 break
             assert exchange.failure is not None
+            if isinstance(exchange.failure, InputTooLong) and not isinstance(rung, TargetRung):
+                continue
             if trouble_of(exchange.failure) in rung.on:
                 exchange = await rung.step(exchange)
                 if exchange.answer is not None:
                     exchange = exchange.noted(NAME, "stepped_down", rung.name)
-        if exchange.answer is None:
-            assert exchange.failure is not None
-            raise exchange.failure
         return exchange
 
 

@@ -67,6 +67,9 @@ class Path:
             error = LockgateError(f"internal error ({type(bug).__name__})")
             error.__cause__ = bug
             return _ended(run.over(run.stage, "stopped", error.code), error)
+        failure = run.exchange.failure
+        if run.exchange.answer is None and failure is not None:
+            return _ended(run.over(run.stage, "stopped", failure.code), failure)
         return run.over()
 
     def record(self, exchange: Exchange, status: int) -> None:
@@ -107,7 +110,7 @@ class _Run:
         self._marks: list[int] = []
 
     async def along(self, stages: Sequence[Stage], *, until_answered: bool) -> None:
-        """Run *stages* in order, on the way towards an answer only until there is one."""
+        """Run *stages* in order: towards an answer until there is one, back while there is one."""
         monotonic, laps = self._clock.monotonic, self._laps
         exchange, began = self.exchange, self._at
         for stage in stages:
@@ -120,7 +123,7 @@ class _Run:
             self._at = ended = monotonic()
             laps.append(ended - began)
             began = ended
-            if until_answered and exchange.answer is not None:
+            if (exchange.answer is not None) is until_answered:
                 break
         if until_answered and len(laps) < len(stages):
             laps += [-1.0] * (len(stages) - len(laps))

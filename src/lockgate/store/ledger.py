@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, func, select, tuple_
 
 from lockgate.core.entry import IN_NOTES, Entry
 from lockgate.store.engine import Store
 from lockgate.store.ping import Ping
 from lockgate.store.tables import calls
 
+PAGE = 1000
+"""Calls that are read at once; with their trails, about 2 MB."""
 _DETAILS = ("attempts", "verdicts", "trail")
 _FIELDS = tuple(name for name in Entry.__struct_fields__ if name not in IN_NOTES)
 
@@ -91,6 +93,32 @@ class Ledger:
         more = len(rows) > limit > 0
         return Page(found, Place(found[-1].received_at, found[-1].id) if more else None)
 
+    def pages(
+        self,
+        *,
+        since_ns: int | None = None,
+        service: str | None = None,
+        outcome: str | None = None,
+        limit: int = 20,
+        before: Place | None = None,
+    ) -> Iterator[Page]:
+        """List calls as `calls` does, however many, a page of at most `PAGE` at a time.
+
+        Calls that arrive meanwhile are newer, so that they are not among them.
+        """
+        while limit > 0:
+            page = self.calls(
+                since_ns=since_ns,
+                service=service,
+                outcome=outcome,
+                limit=min(limit, PAGE),
+                before=before,
+            )
+            yield page
+            limit, before = limit - len(page.calls), page.following
+            if before is None:
+                return
+
     def call(self, call_id: str) -> Entry | None:
         """Find one call by its request id; None if it is not (yet) in the ledger.
 
@@ -163,8 +191,9 @@ def _matching(
 def _older(before: Place | None) -> tuple[ColumnElement[bool], ...]:
     if before is None:
         return ()
-    same_time = and_(calls.c.received_at == before.received_at, calls.c.id < before.id)
-    return (or_(calls.c.received_at < before.received_at, same_time),)
+    # As one comparison of rows, or the databases would read everything newer again for each page.
+    place = tuple_(calls.c.received_at, calls.c.id)
+    return (place < (before.received_at, before.id),)
 
 
 def _entry(row: RowMapping) -> Entry:

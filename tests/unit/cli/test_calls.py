@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lockgate.store import ledger
 from lockgate.testing.conformance.store import an_entry
 from tests.unit.cli.project import Project, a_project
 
@@ -34,8 +35,49 @@ def test_the_newest_comes_first(project: Project) -> None:
     """And a limit leaves out the oldest, and says so."""
     assert _ids(project) == ["call-000003", "call-000002", "call-000001"]
     assert _ids(project, "--limit", "2") == ["call-000003", "call-000002"]
-    assert "more than --limit 2" in project.run("calls", "--limit", "2").err
+    more = "there are more than --limit 2: --before call-000002\n"
+    assert project.run("calls", "--limit", "2").err == more
     assert project.run("calls", "--limit", "3").err == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "ids"),
+    [
+        ("call-000003", ["call-000002", "call-000001"]),
+        ("chatcmpl-call-000002", ["call-000001"]),
+        ("call-000001", []),
+        ("2026-01-01", ["call-000002", "call-000001"]),
+        ("2023-11-14 22:13:20 UTC", []),
+        ("2023-11-14T23:13:21+01:00", ["call-000002", "call-000001"]),
+    ],
+)
+def test_a_listing_goes_on_before_a_call_or_a_time(
+    project: Project, before: str, ids: list[str]
+) -> None:
+    """So the ledger can be read to its end, in as many goes as one likes."""
+    assert _ids(project, "--before", before) == ids
+
+
+def test_a_listing_cannot_go_on_from_nowhere(project: Project) -> None:
+    """What is neither a call nor a time is said to be so."""
+    ran = project.run("calls", "--before", "yesterday")
+    assert (ran.code, ran.out) == (3, "")
+    assert "'yesterday'" in ran.err
+
+
+def test_a_listing_has_no_ceiling_and_is_read_in_pages(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many calls are wanted, few are in memory; what is printed is one listing."""
+    monkeypatch.setattr(ledger, "PAGE", 2)
+    project.fill(*(an_entry(number) for number in range(4, 9)))
+    everything = [f"call-{number:06}" for number in (3, 8, 7, 6, 5, 4, 2, 1)]
+    assert _ids(project, "--limit", "1000000") == everything
+    assert _ids(project, "--limit", "5") == everything[:5]
+    assert project.run("calls", "--limit", "5").err.endswith("--before call-000005\n")
+    ran = project.run("calls", "--limit", "100")
+    assert (ran.out.count("outcome"), ran.err) == (4, "")
+    assert all(name in ran.out for name in everything)
 
 
 def test_calls_can_be_chosen(project: Project) -> None:

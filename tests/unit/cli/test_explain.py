@@ -64,6 +64,12 @@ def test_everything_about_a_call_is_shown(project: Project) -> None:
         assert part in text
 
 
+def test_a_chat_is_found_by_the_id_its_answer_has(project: Project) -> None:
+    """Whoever copies the `id` of a completion finds the call, as with its request id."""
+    ran = project.run("explain", f"chatcmpl-{CALL.id}")
+    assert (ran.code, CALL.id in ran.out) == (0, True)
+
+
 def test_json_is_one_object(project: Project) -> None:
     """With the ledger's own names."""
     call = json.loads(project.run("explain", CALL.id, "--json").out)

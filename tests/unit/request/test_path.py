@@ -14,6 +14,7 @@ from lockgate.core.errors import (
     BackendTimeout,
     CallRefused,
     InputRejected,
+    InputTooLong,
     InvalidCall,
     NotAllowed,
     Overloaded,
@@ -526,3 +527,77 @@ async def test_the_callers_fault_is_not_dressed_as_uncertainty() -> None:
     entry = bench.recorder.entries[0]
     assert "too long" not in repr(entry)
     assert [attempt.result for attempt in entry.attempts] == ["input_rejected"]
+
+
+async def test_what_the_ladder_tried_in_vain_is_recorded_and_paid_for() -> None:
+    """An attempt counts wherever it was made, also if nothing came of it."""
+    bench = Bench(
+        {"small": FakeBackend([a_row({"tem": 1})]), "rule": FakeBackend([a_row({"tem": 2})])},
+        plan=("small",),
+        ladder=("rule",),
+        contract_out=SchemaContract({"type": "object", "required": ["team"]}),
+        price=Price(call=7),
+    )
+    path = bench.path()
+
+    exchange = await path.carry(a_call(rows("x")))
+    path.record(exchange, 502)
+
+    (entry,) = bench.recorder.entries
+    assert [(one.target, one.result) for one in entry.attempts] == [
+        ("small", "contract_broken"),
+        ("rule", "contract_broken"),
+    ]
+    assert (entry.cost, entry.outcome, entry.code) == (14, "failed", "contract_broken")
+    assert [note.event for note in entry.notes() if note.stage == "degrade"] == ["ran", "stopped"]
+
+
+TOO_LONG = InputTooLong("the upstream answered HTTP 400", said="9000 tokens", target="small")
+GONE = BackendGone("gone", target="large")
+
+
+@pytest.mark.parametrize(("plan", "ladder"), [(("small", "large"), ()), (("small",), ("large",))])
+async def test_an_input_too_long_for_one_model_may_fit_another(
+    plan: tuple[str, ...], ladder: tuple[str, ...]
+) -> None:
+    """A later target and a model on the ladder are asked, though nothing else steps in."""
+    bench = Bench(
+        {"small": FakeBackend([TOO_LONG]), "large": FakeBackend([a_reply("ok", target="large")])},
+        plan=plan,
+        ladder=("uncertain", *ladder),
+    )
+
+    exchange = await bench.path().carry(a_call())
+
+    assert _text(exchange) == "ok"
+    assert [attempt.result for attempt in exchange.attempts] == [
+        "context_length_exceeded",
+        "accepted",
+    ]
+
+
+async def test_an_input_too_long_for_all_is_the_callers_fault() -> None:
+    """No rung that is no model takes over; the caller is told to shorten it."""
+    bench = Bench(
+        {"small": FakeBackend([TOO_LONG]), "large": FakeBackend([TOO_LONG])},
+        plan=("small",),
+        ladder=("large", "uncertain"),
+    )
+
+    exchange = await bench.path().carry(a_call())
+
+    assert (exchange.outcome, exchange.failure) == (Outcome.REJECTED, TOO_LONG)
+    assert [attempt.target for attempt in exchange.attempts] == ["small", "large"]
+
+
+@pytest.mark.parametrize("first", [GONE, TOO_LONG])
+async def test_a_model_that_failed_may_have_had_room_for_a_long_input(first: Exception) -> None:
+    """Then nobody can say that the caller is at fault, whichever was asked first."""
+    second = TOO_LONG if first is GONE else GONE
+    targets = {"small": FakeBackend([first]), "large": FakeBackend([second])}
+
+    exchange = await Bench(dict(targets)).path().carry(a_call())
+    honest = await Bench(dict(targets), ladder=("uncertain",)).path().carry(a_call())
+
+    assert (exchange.outcome, exchange.failure) == (Outcome.FAILED, GONE)
+    assert honest.outcome is Outcome.UNCERTAIN

@@ -18,6 +18,10 @@ _MEMORY: Final = 64 << 20
 """Bytes that one automaton may grow to; unused memory is not taken."""
 
 
+_TOGETHER: Final = 48
+"""Rules whose beginnings are looked for in one go; with all 85 of `injection` it is too many."""
+
+
 class Hits(NamedTuple):
     """What a first pass over a text says.
 
@@ -69,10 +73,12 @@ class Patterns:
     def _tails(self) -> list[re2._Regexp]:
         """What an end of a text looks like that could be continued; made for the first stream.
 
-        One for each guard: put together, their automata would multiply.
+        One for each guard, or more if it has many rules: put together, their automata would
+        multiply, and RE2 goes without one, at twenty times the time, if it gets too large.
         """
         guards = dict.fromkeys(rule.guard for rule in self._rules)
-        return [_tail([rule for rule in self._rules if rule.guard == name]) for name in guards]
+        own = ([rule for rule in self._rules if rule.guard == name] for name in guards)
+        return [_tail(part) for rules in own for part in _parts(rules)]
 
     def unfinished(self, text: str) -> int:
         """Measure the longest end of *text* that could be continued to a match, in characters."""
@@ -80,6 +86,10 @@ class Patterns:
         starts = [cast("Match", tail.search(encoded)).start() for tail in self._tails]
         start = min(starts, default=len(encoded))
         return len(encoded) - start if len(encoded) == len(text) else len(encoded[start:].decode())
+
+
+def _parts(rules: Sequence[Rule]) -> Iterable[Sequence[Rule]]:
+    return (rules[at : at + _TOGETHER] for at in range(0, len(rules), _TOGETHER))
 
 
 def _tail(rules: Sequence[Rule]) -> re2._Regexp:

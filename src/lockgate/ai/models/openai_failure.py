@@ -22,6 +22,7 @@ from lockgate.core.errors import (
     BackendRejected,
     BackendTimeout,
     InputRejected,
+    InputTooLong,
 )
 
 _BUSY: Final = frozenset({429, 503, 529})
@@ -29,6 +30,8 @@ _LATE: Final = frozenset({408, 504})
 _INPUT: Final = frozenset({400, 413, 422})
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 """OpenAI's code and llama.cpp's type for an input that does not fit the context."""
+_TOO_LONG_WORDS: Final = ("maximum context length", "context size", "prompt is too long")
+"""What servers say of it that have no code for it; vLLM's begins the first way."""
 _NOT_TAKEN: Final = "input is not supported"
 """llama.cpp answers HTTP 500 to an image or a sound that its model cannot take."""
 _SAID_CHARS: Final = 300
@@ -48,6 +51,12 @@ class Reported(msgspec.Struct, frozen=True):
     said: str = ""
     code: str = ""
     number: int = 0
+
+    @property
+    def too_long(self) -> bool:
+        """Say whether it finds the input longer than the context; for a status that blames it."""
+        said = self.said.lower()
+        return self.code in _TOO_LONG or any(words in said for words in _TOO_LONG_WORDS)
 
     @property
     def blames_input(self) -> bool:
@@ -78,7 +87,7 @@ def failure_inside(body: bytes) -> BackendError:
     """Say what an error means that is reported where an answer, or a piece of one, should be."""
     found = reported(body)
     at_fault = found.blames_input or found.number in _INPUT
-    kind = InputRejected if at_fault else BackendBroken
+    kind = _fault_of_input(found) if at_fault else BackendBroken
     return kind(_with_code("the upstream reports an error", found), said=found.said)
 
 
@@ -124,8 +133,12 @@ def _kind_of(status: int, found: Reported) -> type[BackendError]:
     if status in _LATE:
         return BackendTimeout
     if status in _INPUT or found.blames_input:
-        return InputRejected
+        return _fault_of_input(found)
     return BackendRejected if 400 <= status < 500 else BackendError
+
+
+def _fault_of_input(found: Reported) -> type[InputRejected]:
+    return InputTooLong if found.too_long else InputRejected
 
 
 def _with_code(message: str, found: Reported) -> str:

@@ -19,6 +19,8 @@ from lockgate.core.payload import ChatChunk, ChatReply, Usage
 
 _GROWING = frozenset({"content", "refusal", "reasoning_content", "reasoning", "arguments"})
 """Fields of a delta that are sent in pieces; of all others the last one counts."""
+_INSTEAD = ("tool_calls", "function_call", "refusal")
+"""What a message without text says in its place."""
 
 _NONE = Raw(b"[]")
 _encode = msgspec.json.Encoder().encode
@@ -57,8 +59,7 @@ class _Gathered:
         """Give the completion."""
         choices = [self.choices[index] for index in sorted(self.choices)]
         for choice in choices:
-            for call in choice["message"].get("tool_calls") or ():
-                del call["index"]  # it only tells the fragments apart
+            _finish(choice["message"])
         reply = ChatReply(
             fields={
                 **self.fields,
@@ -89,6 +90,14 @@ async def gather(stream: CompletionStream) -> Whole:
     finally:
         await stream.aclose()
     return gathered.whole()
+
+
+def _finish(message: dict[str, Any]) -> None:
+    """Give *message* the form of one that was not streamed."""
+    for call in message.get("tool_calls") or ():
+        del call["index"]  # it only tells the fragments apart
+    if message.get("content") is None and not any(message.get(name) for name in _INSTEAD):
+        message["content"] = ""
 
 
 def _grow(choices: dict[int, dict[str, Any]], raw: Raw) -> None:

@@ -99,8 +99,9 @@ def read_whole(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Whole:
     """Read a completion that was not streamed.
 
     Raises:
-        BackendBroken: It is not one, it is an error, it says nothing at all, or it counts tokens
-            that cannot be.
+        BackendBroken: It is not one, it is an error, it says neither anything nor why it ended,
+            or it counts tokens that cannot be. An end at once is an answer: a `stop` may be met
+            by the first token.
         InputRejected: It is an error, for which it blames the input.
     """
     parsed = _parse(body)
@@ -110,8 +111,8 @@ def read_whole(body: bytes, dialect: Dialect, *, keep_logprobs: bool) -> Whole:
     said = first.message
     text, tool_calls = _text(said), _calls_tools(said)
     finish = first.finish_reason or "stop"
-    if not text and not tool_calls and not said.refusal and finish == "stop":
-        raise BackendBroken("the upstream gave an empty answer")
+    if first.finish_reason is None and not (text or tool_calls or said.refusal):
+        raise BackendBroken("the upstream's answer says nothing, not even why it ended")
     usage = _usage(parsed.usage)
     if usage is None and parsed.usage is not None:
         raise BackendBroken("the upstream's answer has an implausible usage")

@@ -48,7 +48,7 @@ class CompletionStream:
     """
 
     __slots__ = ("_begun", "_blame", "_done", "_events", "_finished", "_reading", "_ready",
-                 "_spoke", "_streamed")  # fmt: skip
+                 "_streamed")  # fmt: skip
 
     def __init__(self, streamed: Streamed, reading: Reading, blame: Blame) -> None:
         self._streamed = streamed
@@ -56,7 +56,7 @@ class CompletionStream:
         self._reading = reading
         self._events = EventParser()
         self._ready: deque[ChatChunk] = deque()
-        self._begun = self._spoke = self._finished = self._done = False
+        self._begun = self._finished = self._done = False
 
     async def open(self, deadline: float, first_output: float | None) -> None:
         """Wait for the first real output; what came before it is kept for the reader.
@@ -137,11 +137,7 @@ class CompletionStream:
         if piece.void:
             return
         chunk = piece.chunk
-        self._spoke = self._spoke or piece.speaks
-        if chunk.finish_reason is not None:
-            if chunk.finish_reason == "stop" and not self._spoke:
-                raise BackendBroken("the upstream gave an empty answer")
-            self._finished = True
+        self._finished = self._finished or chunk.finish_reason is not None
         self._ready.append(chunk)
         self._begun = (
             self._begun

@@ -17,6 +17,7 @@ from lockgate.core.payload import Chat, Message
 
 Unit = Annotated[float, Meta(ge=0, le=1)] | None
 Penalty = Annotated[float, Meta(ge=-2, le=2)] | None
+Words = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=1, le=2**63 - 1)] | None
 
 
@@ -37,6 +38,7 @@ class _Known(msgspec.Struct):
     max_completion_tokens: Count = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Unit = None
+    stop: Words | list[Words] | None = None
     presence_penalty: Penalty = None
     frequency_penalty: Penalty = None
     tools: list[Any] | None = None

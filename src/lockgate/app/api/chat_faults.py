@@ -146,6 +146,28 @@ def _one_choice(name: str, value: Json) -> InvalidChat | None:
     )
 
 
+def _stop(name: str, value: Json) -> InvalidChat | None:
+    if not isinstance(value, list):
+        return _stop_words(name, value, "one of a string or array of strings")
+    faults = (
+        _stop_words(f"{name}[{place}]", words, "a string") for place, words in enumerate(value)
+    )
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def _stop_words(name: str, value: Json, expected: str) -> InvalidChat | None:
+    if not isinstance(value, str):
+        return _wrong_type(name, expected, value)
+    if value:
+        return None
+    return InvalidChat(
+        f"Invalid '{name}': empty string. Expected a string with minimum length 1, but got an"
+        " empty string instead.",
+        param=name,
+        openai_code="empty_string",
+    )
+
+
 def _stream_options(name: str, value: Json) -> InvalidChat | None:
     if not isinstance(value, dict):
         return _wrong_type(name, "an object", value)
@@ -168,6 +190,7 @@ _RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("max_completion_tokens", _at_least_one),
     ("temperature", _between(0, 2)),
     ("top_p", _between(0, 1)),
+    ("stop", _stop),
     ("presence_penalty", _between(-2, 2)),
     ("frequency_penalty", _between(-2, 2)),
     ("tools", _of_type(list, "an array of objects")),

@@ -15,6 +15,8 @@ from lockgate.app.api.facts import Facts
 from lockgate.core.exchange import Exchange
 from lockgate.core.payload import ChatChunk, ChatReply, Json, Usage
 
+CHAT_ID: Final = "chatcmpl-"
+"""Goes before a call's id where OpenAI's clients expect an id of theirs."""
 DONE: Final = b"data: [DONE]\n\n"
 _EMPTY: Final = b"[]"
 _encode = msgspec.json.Encoder().encode
@@ -33,7 +35,7 @@ class Frames:
 
     def __init__(self, exchange: Exchange, *, with_usage: bool) -> None:
         self._same: dict[str, Json] = {
-            "id": f"chatcmpl-{exchange.call.id}",
+            "id": CHAT_ID + exchange.call.id,
             "object": "chat.completion.chunk",
             "created": exchange.call.received_at // 1_000_000_000,
             "model": exchange.call.service,

@@ -1,7 +1,8 @@
 """OpenAI's protocol: `POST /v1/chat/completions` and `GET /v1/models`.
 
-What a model gave goes back field by field as it came; only `model` becomes the service's name,
-and a `lockgate` object tells outcome, confidence and cost.
+What a model gave goes back field by field as it came; only `id` becomes our own, by which
+`lockgate explain` finds the call, and `model` the service's name; and a `lockgate` object tells
+outcome, confidence and cost.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lockgate.app.api.body import read_body, too_large
 from lockgate.app.api.calls import call_of, conduct, find, identify, tell_whole, unknown_model
 from lockgate.app.api.chat_body import parse_chat
 from lockgate.app.api.facts import Facts, facts_of
-from lockgate.app.api.frames import usage_object
+from lockgate.app.api.frames import CHAT_ID, usage_object
 from lockgate.app.api.offer import Front, Offer
 from lockgate.app.api.stream import tell_stream
 from lockgate.core.exchange import Caller, Exchange, Surface
@@ -61,6 +62,7 @@ def completion(exchange: Exchange, facts: Facts) -> bytes:
     reply = exchange.answer.reply
     assert isinstance(reply, ChatReply)
     fields: dict[str, Json] = dict(reply.fields) or _written_here(exchange, reply)
+    fields["id"] = CHAT_ID + exchange.call.id
     fields["model"] = exchange.call.service
     fields["lockgate"] = facts
     return msgspec.json.encode(fields)
@@ -70,7 +72,7 @@ def _written_here(exchange: Exchange, reply: ChatReply) -> dict[str, Json]:
     assert exchange.answer is not None
     message = {"role": "assistant", "content": reply.text, "refusal": None}
     return {
-        "id": f"chatcmpl-{exchange.call.id}",
+        "id": None,  # as of every answer, still to come
         "object": "chat.completion",
         "created": exchange.call.received_at // 1_000_000_000,
         "choices": [

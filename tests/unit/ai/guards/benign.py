@@ -7,6 +7,8 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import md5, sha1, sha256, sha512
 
+from tests.unit.ai.guards.held_out import EARLIER_BENIGN
+
 _LINES = """
 My parcel has not arrived yet. Can you check where it is?
 I'd like to return the blue jacket, size M, order 4711-0815.
@@ -270,4 +272,4 @@ _SHAPES = [
     "### Instruction:\nTranslate to French.\n\n### Response:\n",
 ]
 
-BENIGN: list[str] = [*_LINES.strip().splitlines(), *_SHAPES]
+BENIGN: list[str] = [*_LINES.strip().splitlines(), *_SHAPES, *EARLIER_BENIGN]

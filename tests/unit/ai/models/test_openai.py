@@ -218,6 +218,14 @@ def test_answers_without_plain_text(message: str, tool_calls: bool) -> None:
     assert read_whole(body, "openai", keep_logprobs=False).reply.tool_calls is tool_calls
 
 
+@pytest.mark.parametrize("content", ['""', "null", "[]"])
+def test_an_end_at_once_is_an_answer(content: str) -> None:
+    """Where the first token meets the caller's `stop`, there is nothing to say, rightly."""
+    body = f'{{"choices":[{{"message":{{"content":{content}}},"finish_reason":"stop"}}]}}'.encode()
+    reply = read_whole(body, "openai", keep_logprobs=False).reply
+    assert (reply.text, reply.finish_reason) == ("", "stop")
+
+
 def test_choices_in_any_order() -> None:
     """The first choice is the one of index 0, wherever it stands."""
     body = (
@@ -241,7 +249,7 @@ def test_choices_in_any_order() -> None:
         b'{"choices":[{"message":{"content":"a"},"finish_reason":5}]}',
         b'{"error":{"message":"no"}}',
         b'{"error":"no","choices":[{"message":{"content":"a"}}]}',
-        b'{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}',
+        b'{"choices":[{"message":{"content":""},"finish_reason":null}]}',
         b'{"choices":[{"message":{"content":null}}]}',
         b'{"choices":[{"message":{"content":"\xff"}}]}',
         b'{"usage":{"prompt_tokens":"many"},"choices":[{"message":{"content":"a"}}]}',

@@ -17,12 +17,19 @@ from lockgate.core.errors import (
     BackendRejected,
     BackendTimeout,
     InputRejected,
+    InputTooLong,
 )
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOO_LONG = (
     b'{"error":{"code":400,"type":"exceed_context_size_error","message":'
     b'"the request exceeds the available context size"}}'
+)
+
+
+VLLM = (
+    b'{"object":"error","message":"This model\'s maximum context length is 8192 tokens. However, '
+    b'you requested 9000 tokens","type":"BadRequestError","param":null,"code":400}'
 )
 
 
@@ -113,9 +120,9 @@ def test_llama_cpp_blames_the_input_with_http_500(kind: str) -> None:
 def test_input_that_is_too_long() -> None:
     """It is the caller's fault in a status, in an answer and in a stream, in either dialect."""
     openai = b'{"error":{"code":"context_length_exceeded","message":"at most 8192 tokens"}}'
-    for body in (TOO_LONG, openai):
+    for body in (TOO_LONG, openai, VLLM):
         for error in (failure(400, {}, body), failure_inside(body)):
-            assert type(error) is InputRejected
+            assert type(error) is InputTooLong
             assert error.said
     assert "(exceed_context_size_error)" in failure(400, {}, TOO_LONG).message
 

@@ -47,6 +47,7 @@ pytestmark = pytest.mark.anyio
 
 
 ROLE = event(b'{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}')
+NULL_ROLE = event(b'{"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}')
 HI = event(
     b'{"id":"1","choices":[{"index":0,"delta":{"content":"hi"},'
     b'"logprobs":{"content":[{"logprob":-0.1}]}}],"usage":null}'
@@ -142,12 +143,11 @@ async def test_what_counts_as_output(delta: bytes, finish: bytes) -> None:
         ([ROLE], BackendGone),
         ([ROLE, DONE, LAST_CHUNK], BackendBroken),
         ([ROLE, ERROR], BackendBroken),
-        ([ROLE, STOP, DONE, LAST_CHUNK], BackendBroken),
         ([event(b"{")], BackendBroken),
         ([event(b'"x"')], BackendBroken),
         ([b"zz\r\n"], BackendBroken),
     ],
-    ids=["nothing", "role", "cut", "done", "error", "empty answer", "half", "text", "no chunk"],
+    ids=["nothing", "role", "cut", "done", "error", "half", "text", "no chunk"],
 )
 async def test_failure_before_output(pieces: list[bytes], kind: type[BackendError]) -> None:
     """Before the first word a failure is an exception, so that another target can be asked."""
@@ -156,6 +156,24 @@ async def test_failure_before_output(pieces: list[bytes], kind: type[BackendErro
             await stream_of(made)
     assert not caught.value.after_output
     assert caught.value.target == "small"
+
+
+@pytest.mark.parametrize("role", [ROLE, NULL_ROLE], ids=["empty", "null"])
+async def test_an_end_at_once_is_an_answer(role: bytes) -> None:
+    """A stream may end before its first word, as where a `stop` is met by the first token.
+
+    Put together, its text is empty, not null: that would be a message without any.
+    """
+    pieces = [EVENTS_HEAD, role, STOP, USAGE, DONE, LAST_CHUNK]
+    async with backend(pieces) as (made, _):
+        chunks = [chunk async for chunk in (await stream_of(made)).chunks]
+    assert [chunk.finish_reason for chunk in chunks] == [None, "stop", None]
+    async with backend(pieces, dialect="llama") as (made, _):
+        reply = (await made.answer(ask(chat(PLAIN)))).reply
+    assert isinstance(reply, ChatReply)
+    assert (reply.text, reply.finish_reason) == ("", "stop")
+    (choice,) = msgspec.json.decode(reply.fields["choices"])
+    assert choice["message"] == {"role": "assistant", "content": ""}
 
 
 @pytest.mark.parametrize(
