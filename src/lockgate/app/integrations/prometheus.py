@@ -15,14 +15,14 @@ import sys
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from lockgate import __version__
-from lockgate.app.integrations.exposition import Numbers, expose
+from lockgate.app.integrations.exposition import Key, Numbers, expose
 from lockgate.core.entry import Entry
 
 PUBLISH_S: Final = 1.0
@@ -43,47 +43,76 @@ def after(seconds: float, run: Callable[[], None]) -> object:
     return asyncio.get_running_loop().call_later(seconds, run)
 
 
+class _Service:
+    """What the calls of one service come to; histograms as counts per bucket, and the sum."""
+
+    __slots__ = ("confidence", "cost", "duration", "first_token", "outcomes", "read", "written")
+
+    def __init__(self) -> None:
+        self.outcomes: defaultdict[str, int] = defaultdict(int)
+        self.duration: list[float] = [0] * (len(SECONDS) + 2)
+        self.first_token: list[float] = [0] * (len(SECONDS) + 2)
+        self.confidence: list[float] = [0] * (len(RATIOS) + 2)
+        self.read = self.written = self.cost = 0
+
+    def counts(self, name: str) -> Iterator[tuple[Key, float]]:
+        """Give what has happened at all."""
+        for outcome, count in self.outcomes.items():
+            yield ("requests", name, outcome), count
+        if self.read or self.written:
+            yield ("tokens", name, "input"), self.read
+            yield ("tokens", name, "output"), self.written
+        if self.cost:
+            yield ("cost", name), self.cost
+
+    def histograms(self, name: str) -> Iterator[tuple[Key, list[float]]]:
+        """Give those that have seen anything."""
+        for metric in BOUNDS:
+            cells: list[float] = getattr(self, metric)
+            if any(cells[:-1]):
+                yield (metric, name), cells
+
+
 class Fold:
     """Calls, folded into numbers.
 
     Attributes:
-        counts: Numbers by metric and label values.
-        histograms: Counts per bucket, beyond the last one, and the sum at the end; by metric and
-            label values.
+        counts: Numbers that belong to no service, by metric and label values.
     """
 
-    __slots__ = ("counts", "histograms")
+    __slots__ = ("_services", "counts")
 
     def __init__(self) -> None:
-        self.counts: defaultdict[tuple[str, ...], float] = defaultdict(int)
-        self.histograms: dict[tuple[str, ...], list[float]] = {}
+        self._services: defaultdict[str, _Service] = defaultdict(_Service)
+        self.counts: defaultdict[Key, float] = defaultdict(int)
 
     def add(self, entry: Entry) -> None:
         """Count one finished call."""
-        counts, service = self.counts, entry.service
-        counts["requests", service, entry.outcome] += 1
-        self._observe("duration", service, entry.seconds)
-        if entry.first_output is not None:
-            self._observe("first_token", service, entry.first_output)
-        if entry.confidence is not None:
-            self._observe("confidence", service, entry.confidence)
-        if entry.input_tokens or entry.output_tokens:
-            counts["tokens", service, "input"] += entry.input_tokens
-            counts["tokens", service, "output"] += entry.output_tokens
-        if entry.cost:
-            counts["cost", service] += entry.cost
+        service, seconds, counts = self._services[entry.service], entry.seconds, self.counts
+        service.outcomes[entry.outcome] += 1
+        service.duration[bisect_left(SECONDS, seconds)] += 1
+        service.duration[-1] += seconds
+        if (first := entry.first_output) is not None:
+            service.first_token[bisect_left(SECONDS, first)] += 1
+            service.first_token[-1] += first
+        if (confidence := entry.confidence) is not None:
+            service.confidence[bisect_left(RATIOS, confidence)] += 1
+            service.confidence[-1] += confidence
+        service.read += entry.input_tokens
+        service.written += entry.output_tokens
+        service.cost += entry.cost
         for attempt in entry.attempts:
             counts["attempts", attempt.target, attempt.result] += 1
         for verdict in entry.verdicts:
             counts["guard_actions", verdict.by, verdict.decision] += 1
 
-    def _observe(self, metric: str, service: str, value: float) -> None:
-        bounds = BOUNDS[metric]
-        cells = self.histograms.get((metric, service))
-        if cells is None:
-            cells = self.histograms[metric, service] = [0] * (len(bounds) + 2)
-        cells[bisect_left(bounds, value)] += 1
-        cells[-1] += value
+    def numbers(self) -> Numbers:
+        """Give everything as it is now."""
+        counts, histograms = list(self.counts.items()), []
+        for name, service in self._services.items():
+            counts += service.counts(name)
+            histograms += service.histograms(name)
+        return Numbers(counts=counts, histograms=histograms)
 
 
 class Metrics:
@@ -122,25 +151,19 @@ class Metrics:
             return
         unfinished = self._file.with_suffix(".new")
         try:
-            unfinished.write_bytes(msgspec.msgpack.encode(self._numbers()))
+            unfinished.write_bytes(msgspec.msgpack.encode(self._fold.numbers()))
             unfinished.replace(self._file)
         except OSError:
             self._plan()
 
     def render(self) -> bytes:
         """Write the numbers of all workers in Prometheus' text format."""
-        everyone = [self._numbers(), *self._others()]
+        everyone = [self._fold.numbers(), *self._others()]
         return expose(everyone, BOUNDS, {"version": __version__, "python": _python()})
 
     def _plan(self) -> None:
         self._due = True
         self._after(PUBLISH_S, self.publish)
-
-    def _numbers(self) -> Numbers:
-        return Numbers(
-            counts=list(self._fold.counts.items()),
-            histograms=list(self._fold.histograms.items()),
-        )
 
     def _others(self) -> Iterable[Numbers]:
         if self._folder is None:
